@@ -1,0 +1,54 @@
+"""Every background job by name, and the rule that a job is rung for only after the commit it depends on.
+
+The dotted names keep the app free of an import of the workers; a test resolves each. Jobs carry ids and nothing else,
+and every one of them may run twice or not at all: Postgres rows say what is to be done, the bell only says when to look.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from app.core import runtime
+
+
+@dataclass(frozen=True)
+class Job:
+    queue: str
+    function: str
+
+
+DRAIN_INBOUND = Job("inbound", "workers.inbound.drain")
+DRAIN_SENDER = Job("sends", "workers.sends.drain")
+FETCH_MEDIA = Job("chores", "workers.media.fetch")
+SEND_MAILS = Job("chores", "workers.mails.drain")
+
+JOBS = (DRAIN_INBOUND, DRAIN_SENDER, FETCH_MEDIA, SEND_MAILS)
+QUEUES = ("inbound", "sends", "chores")
+
+_PENDING = "bells_after_commit"
+
+
+def ring(job: Job, *args: object) -> None:
+    """Ask for a job now. Never raises and never waits: when Redis is away the sweep finds the work."""
+    runtime.current().bells.ring(job.queue, job.function, tuple(str(a) for a in args))
+
+
+def ring_after_commit(session: Session, job: Job, *args: object) -> None:
+    """Ring once this session's transaction has been committed; forgotten on rollback."""
+    pending: list[tuple[Job, tuple[object, ...]]] = session.info.setdefault(_PENDING, [])
+    if (job, args) not in pending:
+        pending.append((job, args))
+
+
+@event.listens_for(Session, "after_commit")
+def _ring_pending(session: Session) -> None:
+    pending: list[tuple[Job, tuple[Any, ...]]] = session.info.pop(_PENDING, [])
+    for job, args in pending:
+        ring(job, *args)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_pending(session: Session) -> None:
+    session.info.pop(_PENDING, None)

@@ -1,0 +1,61 @@
+"""Which account a transaction works for.
+
+Every tenant table has a row-level policy on the setting `app.account_id`. It is set at the begin of each transaction of
+a session that entered an account, and it ends with that transaction: a session that entered none sees no tenant row.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.orm import Session, SessionTransaction
+
+from app.core import runtime
+
+_SET = text("select set_config('app.account_id', :account_id, true)")
+
+
+def _apply(connection: Connection, account_id: uuid.UUID | None) -> None:
+    connection.execute(_SET, {"account_id": str(account_id) if account_id else ""})
+
+
+@event.listens_for(Session, "after_begin")
+def _enter_at_begin(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    account_id = session.info.get("account_id")
+    if account_id is not None and not transaction.nested:
+        _apply(connection, account_id)
+
+
+def enter_account(session: Session, account_id: uuid.UUID) -> None:
+    """From here on the session sees this account's rows and no other's."""
+    changed = session.info.get("account_id") != account_id
+    session.info["account_id"] = account_id
+    if changed and session.in_transaction():
+        session.expire_all()
+        _apply(session.connection(), account_id)
+
+
+def leave_account(session: Session) -> None:
+    session.info.pop("account_id", None)
+    if session.in_transaction():
+        session.expire_all()
+        _apply(session.connection(), None)
+
+
+def entered_account(session: Session) -> uuid.UUID:
+    """The account of this session; LookupError when none was entered."""
+    account_id: Any = session.info.get("account_id")
+    if not isinstance(account_id, uuid.UUID):
+        raise LookupError("no account was entered")
+    return account_id
+
+
+@contextmanager
+def session_for(account_id: uuid.UUID | None = None) -> Iterator[Session]:
+    """A session of its own for jobs and commands. Whoever opens it commits; what is not committed is rolled back."""
+    with runtime.current().database.sessions() as session:
+        if account_id is not None:
+            session.info["account_id"] = account_id
+        yield session

@@ -1,0 +1,85 @@
+"""A connection: one set of credentials of one account at one provider; and the senders (numbers) it brings.
+
+Both lie outside the row-level fence, since a webhook and a drain must find them before the account is known. Reach them
+through domain/connections.py, which always asks for the account as well.
+
+States: connected, degraded (works, but something is wrong: see `last_error`), reconnect_needed (credentials refused; work
+waits), disconnected (by a person).
+"""
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.models.base import Base, Row
+
+CONNECTION_STATES = ("connected", "degraded", "reconnect_needed", "disconnected")
+
+
+class Connection(Row, Base):
+    __tablename__ = "connections"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    provider: Mapped[str]
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    # The provider's own id of what is connected: for Twilio the Account SID.
+    external_ref: Mapped[str]
+    state: Mapped[str] = mapped_column(default="connected", server_default="connected")
+    # Sealed JSON; the place is connections|<id>|credentials.
+    credentials: Mapped[bytes]
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    # Steps of the last set-up or test: {step, ok, text, at}
+    checks: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=text("'[]'"))
+    last_event_at: Mapped[datetime | None]
+    last_ok_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    last_error_at: Mapped[datetime | None]
+
+    senders: Mapped[list["Sender"]] = relationship(
+        back_populates="connection", lazy="raise", order_by="Sender.created_at"
+    )
+
+    __table_args__ = (
+        UniqueConstraint("account_id", "provider", "external_ref"),
+        CheckConstraint(
+            "state in ('connected', 'degraded', 'reconnect_needed', 'disconnected')", name="state"
+        ),
+    )
+
+
+class Sender(Row, Base):
+    """A number (later: page, mailbox) that messages leave from and arrive at."""
+
+    __tablename__ = "senders"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    connection_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    channel: Mapped[str]
+    # E.164 for numbers.
+    address: Mapped[str]
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    provider_ref: Mapped[str] = mapped_column(default="", server_default="")
+    # Twilio: send through this Messaging Service instead of naming the number.
+    service_ref: Mapped[str | None]
+    capabilities: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    per_second: Mapped[Decimal] = mapped_column(Numeric(8, 2), default=Decimal(1), server_default="1")
+    is_default: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    # active, or released: the provider no longer lists it
+    state: Mapped[str] = mapped_column(default="active", server_default="active")
+    # The webhook addresses at the provider: unset, set, failed
+    webhook_state: Mapped[str] = mapped_column(default="unset", server_default="unset")
+    webhook_error: Mapped[str | None]
+
+    connection: Mapped[Connection] = relationship(back_populates="senders", lazy="raise")
+
+    __table_args__ = (
+        UniqueConstraint("connection_id", "channel", "address"),
+        CheckConstraint("per_second > 0", name="pace"),
+        CheckConstraint("state in ('active', 'released')", name="state"),
+        CheckConstraint("webhook_state in ('unset', 'set', 'failed')", name="webhook_state"),
+        Index("ix_senders_account_id", "account_id"),
+    )

@@ -1,0 +1,49 @@
+"""The queue of messages that still have to leave."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class OutboxEntry(Base):
+    """A message that still has to leave: the queue. Holds no words, only ids, so that it can lie outside the fence and
+    be claimed for every account in one statement. The row goes when the provider's answer is settled.
+
+    waiting   due at `run_at`
+    sending   claimed; after `lease_until` its worker is taken for dead
+    checking  the answer was lost: the provider is asked at `run_at` what became of it
+    """
+
+    __tablename__ = "outbox"
+
+    message_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    direction: Mapped[str] = mapped_column(default="out", server_default="out")
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    sender_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("senders.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Identity(always=True))
+    state: Mapped[str] = mapped_column(default="waiting", server_default="waiting")
+    run_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    claim_id: Mapped[uuid.UUID | None]
+    # When the provider was first asked for this attempt; the message list is searched from here on.
+    asked_at: Mapped[datetime | None]
+    # The provider is surely done with the lost request, so "not in its list" means "did not happen".
+    answer_settled: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    checks: Mapped[int] = mapped_column(default=0, server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    give_up_at: Mapped[datetime]
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["message_id", "direction"], ["messages.id", "messages.direction"], ondelete="CASCADE"
+        ),
+        CheckConstraint("direction = 'out'", name="only_out"),
+        CheckConstraint("state in ('waiting', 'sending', 'checking')", name="state"),
+        Index("ix_outbox_due", "sender_id", "run_at", "position"),
+        Index("ix_outbox_run_at", "run_at"),
+    )

@@ -1,0 +1,36 @@
+"""All tables in one import, for migrations and for checks of the whole schema."""
+
+from app.models import (
+    account,
+    agency,
+    audit,
+    connection,
+    consent,
+    contact,
+    conversation,
+    mail,
+    message,
+    outbox,
+    price,
+    user,
+    webhook_event,
+)
+from app.models.base import Base, tenant_tables
+
+__all__ = [
+    "Base",
+    "account",
+    "agency",
+    "audit",
+    "connection",
+    "consent",
+    "contact",
+    "conversation",
+    "mail",
+    "message",
+    "outbox",
+    "price",
+    "tenant_tables",
+    "user",
+    "webhook_event",
+]
