@@ -60,8 +60,5 @@ def tenant_reference(column: str, target: str, ondelete: str | None = None) -> S
 
 def tenant_tables() -> list[str]:
     """Names of the tables behind row-level security."""
-    return sorted(
-        mapper.class_.__tablename__
-        for mapper in Base.registry.mappers
-        if issubclass(mapper.class_, TenantRow) and not getattr(mapper.class_, "outside_fence", False)
-    )
+    classes = [mapper.class_ for mapper in Base.registry.mappers]
+    return sorted(str(c.__tablename__) for c in classes if issubclass(c, TenantRow))
