@@ -31,19 +31,22 @@ class Identity:
 def spawn(
     command: Sequence[str | Path],
     *,
-    log: IO[bytes] | int,
+    log: IO[bytes],
+    errors: IO[bytes] | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     identity: Identity | None = None,
     death_signal: int = signal.SIGTERM,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program that does not outlive us; its output goes to `log`."""
+    """Start a program that does not outlive us; its output goes to `log`, errors too unless they have a
+    file of their own.
+    """
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=log,
-        stderr=subprocess.STDOUT,
+        stderr=errors or subprocess.STDOUT,
         env=None if env is None else dict(env),
         cwd=cwd,
         pass_fds=pass_fds,

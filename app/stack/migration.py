@@ -1,0 +1,44 @@
+"""`./run migration NAME`: a new migration from the difference between the models and the migrations so far."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from app.stack.plan import ROOT
+from app.stack.postgres import EmbeddedPostgres
+from app.stack.server import ServerFailed
+
+
+def write_migration(name: str) -> None:
+    """A new numbered file in migrations/versions; its text is a proposal to read and mend."""
+    words = re.sub(r"\W+", "_", name.lower()).strip("_")
+    if not words:
+        sys.exit("Give the migration a name in words, for example add_tags.")
+    with (
+        tempfile.TemporaryDirectory(prefix="levelhead-migration-") as place,
+        EmbeddedPostgres(Path(place) / "postgres", fsync=False) as postgres,
+    ):
+        config = Config()
+        config.set_main_option("script_location", str(ROOT / "migrations"))
+        config.set_main_option("sqlalchemy.url", postgres.owner_url.replace("%", "%%"))
+        config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+        command.upgrade(config, "head")
+        head = ScriptDirectory.from_config(config).get_current_head() or "0"
+        number = f"{int(head) + 1:04d}"
+        command.revision(config, message=words.replace("_", " "), autogenerate=True, rev_id=number)
+    written = next((ROOT / "migrations" / "versions").glob(f"{number}_*.py"))
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(written)], cwd=ROOT, check=False)
+    print(f"Wrote {written.relative_to(ROOT)}. Read it: autogenerate sees tables, not row-level security.")
+
+
+if __name__ == "__main__":
+    try:
+        write_migration(" ".join(sys.argv[1:]))
+    except ServerFailed as error:
+        sys.exit(str(error))
