@@ -24,10 +24,8 @@ def write_migration(name: str) -> None:
         tempfile.TemporaryDirectory(prefix="levelhead-migration-") as place,
         EmbeddedPostgres(Path(place) / "postgres", fsync=False) as postgres,
     ):
-        config = Config()
-        config.set_main_option("script_location", str(ROOT / "migrations"))
+        config = Config(str(ROOT / "alembic.ini"))
         config.set_main_option("sqlalchemy.url", postgres.owner_url.replace("%", "%%"))
-        config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
         command.upgrade(config, "head")
         head = ScriptDirectory.from_config(config).get_current_head() or "0"
         number = f"{int(head) + 1:04d}"
