@@ -61,4 +61,8 @@ def tenant_reference(column: str, target: str, ondelete: str | None = None) -> S
 def tenant_tables() -> list[str]:
     """Names of the tables behind row-level security."""
     classes = [mapper.class_ for mapper in Base.registry.mappers]
-    return sorted(str(c.__tablename__) for c in classes if issubclass(c, TenantRow))
+    return sorted(
+        str(mapped.__tablename__)
+        for mapped in classes
+        if issubclass(mapped, Base) and issubclass(mapped, TenantRow)
+    )

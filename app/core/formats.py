@@ -1,0 +1,85 @@
+"""Dates, money and numbers as people read them, by babel; times always show their zone."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_timezone_name
+from babel.numbers import format_currency, format_decimal
+
+from app.core.clock import now
+
+UTC_ZONE = ZoneInfo("UTC")
+
+
+def locale_of(name: str) -> Locale:
+    try:
+        return Locale.parse(name or "en_US")
+    except (UnknownLocaleError, ValueError):
+        return Locale("en", "US")
+
+
+def zone_name(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
+    """Short name of the zone at that moment, such as EST or GMT+2."""
+    return get_timezone_name(at.astimezone(zone), width="short", locale=locale)
+
+
+def date_and_time(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
+    local = at.astimezone(zone)
+    return f"{format_datetime(local, 'medium', locale=locale)} {zone_name(at, zone, locale)}"
+
+
+def time_of_day(at: datetime, zone: ZoneInfo, locale: Locale, *, with_zone: bool = True) -> str:
+    text = format_time(at.astimezone(zone), "short", locale=locale)
+    return f"{text} {zone_name(at, zone, locale)}" if with_zone else text
+
+
+def day(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
+    """Today, Yesterday, a weekday within six days, else the date."""
+    local, today = at.astimezone(zone).date(), now().astimezone(zone).date()
+    days = (today - local).days
+    if days == 0:
+        return "Today"
+    if days == 1:
+        return "Yesterday"
+    if 1 < days < 7:
+        return format_date(local, "EEEE", locale=locale)
+    return format_date(local, "d MMM" if local.year == today.year else "d MMM yyyy", locale=locale)
+
+
+def age(at: datetime, locale: Locale) -> str:
+    """How long ago, in one short unit: now, 5m, 3h, 2d, 4w, 1y."""
+    seconds = max(0, int((now() - at).total_seconds()))
+    for size, unit in ((31_557_600, "y"), (604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return "now"
+
+
+def ago(at: datetime, locale: Locale) -> str:
+    return format_timedelta(at - now(), add_direction=True, locale=locale)
+
+
+def money_micros(micros: int, currency: str, locale: Locale) -> str:
+    """Millionths of a currency unit, with as many decimals as a price per text needs."""
+    decimals = 2 if micros % 10_000 == 0 else 4
+    amount = micros / 1_000_000
+    return format_currency(amount, currency, f"¤#,##0.{'0' * decimals}", locale=locale, currency_digits=False)
+
+
+def number(value: int | float, locale: Locale) -> str:
+    return format_decimal(value, locale=locale)
+
+
+def phone(e164: str, country: str = "") -> str:
+    """As people of that country write it: national at home, international abroad."""
+    try:
+        parsed = phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return e164
+    at_home = phonenumbers.region_code_for_number(parsed) == country
+    style = (
+        phonenumbers.PhoneNumberFormat.NATIONAL if at_home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    )
+    return phonenumbers.format_number(parsed, style)

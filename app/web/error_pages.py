@@ -1,0 +1,70 @@
+"""Every failure as a page or, for HTMX, as a short notice; with a sentence and a next step."""
+
+import structlog
+from flask import Flask, Response, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from app.core import htmx
+from app.core.errors import Forbidden, Invalid, NotFound
+
+log = structlog.get_logger()
+
+WORDS = {
+    400: ("That request was not understood", "Go back, reload the page and try again."),
+    403: ("You may not do that", "Ask an admin of this account."),
+    404: ("Nothing here", "The address may be wrong, or you may not have access to it."),
+    405: ("That does not work this way", "Go back and try again from the page."),
+    413: ("That is too large", "Send something smaller than 25 MB."),
+    422: ("Something needs mending", "Check what you typed and try again."),
+    429: ("Too many tries", "Wait a minute, then try again."),
+    500: ("Something went wrong on our side", "It was logged. Try again; if it stays, tell your agency."),
+    503: (
+        "Not available just now",
+        "The database cannot be reached. Nothing is lost; try again in a minute.",
+    ),
+}
+
+
+def _answer(status: int, sentence: str = "") -> Response:
+    title, step = WORDS.get(status, WORDS[400 if status < 500 else 500])
+    if htmx.is_htmx():
+        response = make_response("", status)
+        response.headers["HX-Reswap"] = "none"
+        return htmx.toast(response, sentence or f"{title}. {step}", kind="danger")
+    if request.accept_mimetypes.best == "application/json":
+        return make_response({"error": sentence or title, "next": step}, status)
+    page = render_template("error.html", status=status, title=title, sentence=sentence, next_step=step)
+    return make_response(page, status)
+
+
+def _http(error: HTTPException) -> Response:
+    if error.code is not None and error.code < 400:
+        return make_response(error.get_response())
+    return _answer(error.code or 500)
+
+
+def _csrf(error: CSRFError) -> Response:
+    return _answer(400, "This page was open too long. Reload it and try again.")
+
+
+def _database(error: OperationalError) -> Response:
+    log.error("database.unreachable", error=str(error.orig)[:200])
+    return _answer(503)
+
+
+def _unexpected(error: Exception) -> Response:
+    log.exception("request.failed", endpoint=request.endpoint)
+    return _answer(500)
+
+
+def set_up(app: Flask) -> None:
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(NotFound, lambda e: _answer(404))
+    app.register_error_handler(Forbidden, lambda e: _answer(403, str(e)))
+    app.register_error_handler(Invalid, lambda e: _answer(422, str(e)))
+    app.register_error_handler(OperationalError, _database)
+    if not app.testing:
+        app.register_error_handler(Exception, _unexpected)

@@ -1,0 +1,110 @@
+"""From the cookie to the person: Flask-Login's loader over our table of login sessions.
+
+The cookie holds a random token, the table its hash, so that a sign-out really ends a session, here or everywhere.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from flask import g, request, session
+from flask_login import LoginManager, UserMixin
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.core.clock import now
+from app.core.request_scope import db
+from app.models.user import LoginSession, User
+
+LASTS = timedelta(days=14)
+SEEN_EVERY = timedelta(minutes=5)
+TOKEN = "login"
+
+
+class SignedIn(UserMixin):  # type: ignore[misc]
+    """What `current_user` is: the person and the browser they use."""
+
+    def __init__(self, user: User, login: LoginSession) -> None:
+        self.user = user
+        self.login = login
+
+    def get_id(self) -> str:
+        return str(self.login.id)
+
+    @property
+    def name(self) -> str:
+        return self.user.name
+
+    @property
+    def email(self) -> str:
+        return self.user.email
+
+    @property
+    def id(self) -> Any:
+        return self.user.id
+
+    @property
+    def initials(self) -> str:
+        return "".join(part[0] for part in self.user.name.split()[:2]).upper() or "?"
+
+
+def hash_token(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def start_session(session_db: Session, user: User) -> SignedIn:
+    """A new login session; the cookie is written anew, so a token planted before sign-in is worth nothing."""
+    token = secrets.token_urlsafe(32)
+    login = LoginSession(
+        user_id=user.id,
+        token_hash=hash_token(token),
+        ip=request.remote_addr or "",
+        user_agent=request.user_agent.string[:300],
+        last_seen_at=now(),
+        expires_at=now() + LASTS,
+    )
+    session_db.add(login)
+    session_db.flush()
+    session.clear()
+    session.permanent = True
+    session[TOKEN] = token
+    signed_in = SignedIn(user, login)
+    g._login_user = signed_in
+    return signed_in
+
+
+def end_sessions(session_db: Session, user: User, *, but: LoginSession | None = None) -> int:
+    """Sign out everywhere (but here, if wanted); gives the number of sessions ended."""
+    query = update(LoginSession).where(LoginSession.user_id == user.id, LoginSession.ended_at.is_(None))
+    if but is not None:
+        query = query.where(LoginSession.id != but.id)
+    return int(session_db.execute(query.values(ended_at=now())).rowcount)  # type: ignore[attr-defined]
+
+
+def _load(_: Any = None) -> SignedIn | None:
+    token = session.get(TOKEN)
+    if not token:
+        return None
+    login = db().scalar(
+        select(LoginSession).where(
+            LoginSession.token_hash == hash_token(token),
+            LoginSession.ended_at.is_(None),
+            LoginSession.expires_at > now(),
+        )
+    )
+    if login is None:
+        return None
+    user = db().get(User, login.user_id)
+    if user is None or user.disabled_at is not None:
+        return None
+    if now() - login.last_seen_at > SEEN_EVERY:
+        login.last_seen_at = now()
+        user.last_seen_at = now()
+        db().commit()
+    return SignedIn(user, login)
+
+
+def set_up(manager: LoginManager) -> None:
+    manager.session_protection = None
+    manager.request_loader(_load)
