@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -24,7 +24,9 @@ class OutboxEntry(Base):
     direction: Mapped[str] = mapped_column(default="out", server_default="out")
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     sender_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("senders.id", ondelete="CASCADE"))
-    position: Mapped[int] = mapped_column(Identity(always=True))
+    # An earlier text of the same conversation that is under way or tried again holds back the later ones.
+    conversation_id: Mapped[uuid.UUID]
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     state: Mapped[str] = mapped_column(default="waiting", server_default="waiting")
     run_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]
@@ -44,6 +46,6 @@ class OutboxEntry(Base):
         ),
         CheckConstraint("direction = 'out'", name="only_out"),
         CheckConstraint("state in ('waiting', 'sending', 'checking')", name="state"),
-        Index("ix_outbox_due", "sender_id", "run_at", "position"),
-        Index("ix_outbox_run_at", "run_at"),
+        Index("ix_outbox_due", "sender_id", "state", "run_at", "position"),
+        Index("ix_outbox_conversation_id", "conversation_id", "position"),
     )

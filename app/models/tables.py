@@ -12,6 +12,7 @@ from app.models import (
     message,
     outbox,
     price,
+    usage,
     user,
     webhook_event,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "outbox",
     "price",
     "tenant_tables",
+    "usage",
     "user",
     "webhook_event",
 ]

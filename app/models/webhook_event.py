@@ -8,7 +8,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Row
@@ -28,7 +28,7 @@ class WebhookEvent(Row, Base):
     external_ref: Mapped[str]
     # For reports the status, else empty: a later status of the same thing is another event.
     status: Mapped[str] = mapped_column(default="", server_default="")
-    position: Mapped[int] = mapped_column(Identity(always=True))
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     # Sealed; the place is webhook_events|<id>|payload. Null once erased by age.
     payload: Mapped[bytes | None]
     headers: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))

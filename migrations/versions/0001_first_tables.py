@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("external_ref", sa.String(), nullable=False),
         sa.Column("status", sa.String(), server_default="", nullable=False),
-        sa.Column("position", sa.Integer(), sa.Identity(always=True), nullable=False),
+        sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=True),
         sa.Column(
             "headers", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False
@@ -341,6 +341,22 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_custom_fields")),
         sa.UniqueConstraint("account_id", "key", name=op.f("uq_custom_fields_account_id_key")),
+    )
+    op.create_table(
+        "daily_usage",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("texts_out", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["accounts.id"],
+            name=op.f("fk_daily_usage_account_id_accounts"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_daily_usage")),
+        sa.UniqueConstraint("account_id", "day", name=op.f("uq_daily_usage_account_id_day")),
     )
     op.create_table(
         "login_sessions",
@@ -801,7 +817,8 @@ def upgrade() -> None:
         sa.Column("direction", sa.String(), server_default="out", nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("sender_id", sa.Uuid(), nullable=False),
-        sa.Column("position", sa.Integer(), sa.Identity(always=True), nullable=False),
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("state", sa.String(), server_default="waiting", nullable=False),
         sa.Column("run_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
@@ -828,13 +845,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_outbox")),
     )
-    op.create_index("ix_outbox_due", "outbox", ["sender_id", "run_at", "position"], unique=False)
-    op.create_index("ix_outbox_run_at", "outbox", ["run_at"], unique=False)
+    op.create_index("ix_outbox_conversation_id", "outbox", ["conversation_id", "position"], unique=False)
+    op.create_index("ix_outbox_due", "outbox", ["sender_id", "state", "run_at", "position"], unique=False)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_outbox_run_at", table_name="outbox")
     op.drop_index("ix_outbox_due", table_name="outbox")
+    op.drop_index("ix_outbox_conversation_id", table_name="outbox")
     op.drop_table("outbox")
     op.drop_index("ix_message_events_account_id_message", table_name="message_events")
     op.drop_table("message_events")
@@ -907,6 +924,7 @@ def downgrade() -> None:
     op.drop_table("mail_links")
     op.drop_index("ix_login_sessions_user_id", table_name="login_sessions")
     op.drop_table("login_sessions")
+    op.drop_table("daily_usage")
     op.drop_table("custom_fields")
     op.drop_index("ix_contacts_tags", table_name="contacts", postgresql_using="gin")
     op.drop_index(

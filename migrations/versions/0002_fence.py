@@ -14,6 +14,7 @@ TENANT_TABLES = (
     "contacts",
     "conversations",
     "custom_fields",
+    "daily_usage",
     "drafts",
     "message_events",
     "messages",
