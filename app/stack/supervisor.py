@@ -23,6 +23,7 @@ from app.stack.redis import EmbeddedRedis
 from app.stack.runtime import remove_note, take_data_dir, write_note
 from app.stack.server import EmbeddedServer
 from app.stack.spawn import signal_group, spawn
+from app.stack.warm import is_migrated, remember_people, remembered_people
 
 STEP = 0.05
 READY_WITHIN = 90.0
@@ -83,16 +84,24 @@ class Supervisor:
         demo = self.plan.mode == "demo"
         if demo:
             self._start_child("simulator")
-        self._run_once("migrate")
+        if not is_migrated(self.postgres):
+            self._run_once("migrate")
         self._start_child("web")
-        if demo:
-            self._await(lambda: accepts(self.plan.simulator_port), "simulator")
-            self._run_once("seed")
+        people = self._seed() if demo else ""
         self._start_child("workers")
         self._start_child("scheduler")
-        people = self._run_once("people") if demo else ""
         self._await(lambda: is_healthy(self.plan), "web")
         self._announce(people)
+
+    def _seed(self) -> str:
+        """Once per cluster. Gives the sign-ins of the demo's people."""
+        self._await(lambda: accepts(self.plan.simulator_port), "simulator")
+        people = remembered_people(self.plan.data_dir, self.postgres)
+        if not people:
+            self._run_once("seed")
+            people = self._run_once("people")
+            remember_people(self.plan.data_dir, self.postgres, people)
+        return people
 
     def _refuse_taken_ports(self) -> None:
         """Asked now, because a web server that shares its port (SO_REUSEPORT) would not notice."""
