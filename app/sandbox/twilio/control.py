@@ -139,7 +139,7 @@ def add_handset() -> ResponseReturnValue:
         return refuse("That number belongs to a business here.")
     name = str(order.get("name") or "").strip()[:40] or "Customer"
     with world().lock:
-        world().handsets[number] = Handset(number, name)
+        world().handsets[number] = Handset(number, name, str(order.get("business") or ""))
         world().touch()
     return {"number": number, "name": name}, 201
 
@@ -159,7 +159,7 @@ def feed() -> ResponseReturnValue:
     with world().lock:
         seq = world().version()
         changed = world().changed_since(after)
-        handsets = [{"number": h.number, "name": h.name} for h in world().handsets.values()]
+        handsets = [vars(h).copy() for h in world().handsets.values()]
         names = {a.sid: a.name for a in world().accounts.values()}
         businesses = [
             {"number": n.phone_number, "name": n.friendly_name, "account": names.get(n.account_sid, "")}

@@ -105,6 +105,8 @@ class Media:
 class Handset:
     number: str
     name: str
+    # The business number it texts until a thread says otherwise.
+    business: str = ""
 
 
 @dataclass
