@@ -51,7 +51,9 @@ class Supervisor:
     def run(self) -> int:
         """Until a signal asks for the end. Raises AlreadyRunning, StartFailed, ServerFailed."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._note_signal)
+            # Under nohup a closed terminal is no reason to stop; a shell's "&" may ignore SIGINT, which we want.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._note_signal)
         with take_data_dir(self.plan.data_dir):
             try:
                 self._start()
