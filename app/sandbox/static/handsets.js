@@ -53,7 +53,7 @@ function bubble(message) {
   const lost = !message.mine && tone === "bad";
   const content = make("div", { class: "bubble" });
   for (const url of message.media) {
-    content.append(make("a", { href: url, target: "_blank" }, make("img", { src: url, alt: "Picture", loading: "lazy" })));
+    content.append(make("a", { href: url, target: "_blank" }, make("img", { src: url, alt: "Picture" })));
   }
   if (message.body) content.append(make("span", {}, message.body));
   const note = [clock(message.at), state].filter(Boolean).join(" · ");
@@ -93,6 +93,7 @@ class Card {
     this.tray = this.root.querySelector(".tray");
     this.attached = this.root.querySelector(".attached");
     this.picture = null;
+    this.atEnd = true;
     this.business = lastBusiness(handset.number) || handset.business || businesses[0]?.number;
     const avatar = this.root.querySelector(".avatar");
     avatar.textContent = initials(handset.name);
@@ -107,8 +108,15 @@ class Card {
 
   listen() {
     this.root.querySelector(".put-away").addEventListener("click", () => show(this.number, false));
+    this.list.addEventListener("scroll", () => {
+      this.atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 60;
+    });
+    // A picture grows its bubble when it arrives; `load` does not bubble, hence the capture.
+    this.list.addEventListener("load", () => this.stayAtEnd(), true);
+    new ResizeObserver(() => this.stayAtEnd()).observe(this.list);
     this.select.addEventListener("change", () => {
       this.business = this.select.value;
+      this.atEnd = true;
       this.drawThread();
     });
     for (const button of this.root.querySelectorAll("[data-text]")) {
@@ -164,6 +172,7 @@ class Card {
     if (!body.trim() && !this.picture) return;
     const media = this.picture ? [{ content_type: this.picture.content_type, data: this.picture.data }] : [];
     try {
+      this.atEnd = true;
       await ask("/_sim/twilio/inbound", "POST", { from: this.number, to: this.business, body, media });
       if (body === this.text.value) this.text.value = "";
       this.detach();
@@ -176,7 +185,7 @@ class Card {
   drawBusinesses() {
     const options = businesses.map((b) => {
       const name = b.account && b.account !== b.name ? `${b.account} · ${b.name}` : b.name;
-      return make("option", { value: b.number }, name === b.number ? prettyNumber(b.number) : `${name} (${prettyNumber(b.number)})`);
+      return make("option", { value: b.number }, b.name === b.number ? [b.account, prettyNumber(b.number)].filter(Boolean).join(" · ") : name);
     });
     this.select.replaceChildren(...options);
     if (!businesses.some((b) => b.number === this.business)) this.business = businesses[0]?.number;
@@ -188,16 +197,21 @@ class Card {
     if (business !== this.business && !this.text.value) {
       this.business = business;
       this.select.value = business;
+      this.atEnd = true;
     }
   }
 
   drawThread() {
-    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 60;
+    const { atEnd } = this;
     const rows = thread(this.number, this.business);
     if (rows.length) this.list.replaceChildren(...rows.map(bubble));
     else this.list.replaceChildren(make("li", { class: "empty" }, this.business ? "No texts yet. Say hello!" : "No business has a number here yet."));
-    if (atEnd || !this.drawn) this.list.scrollTop = this.list.scrollHeight;
-    this.drawn = true;
+    this.atEnd = atEnd;
+    this.stayAtEnd();
+  }
+
+  stayAtEnd() {
+    if (this.atEnd) this.list.scrollTop = this.list.scrollHeight;
   }
 }
 
@@ -259,10 +273,9 @@ function draw() {
       const card = new Card(handset);
       cards.set(number, card);
       shelf.append(card.root);
-      card.drawThread();
-      card.list.scrollTop = card.list.scrollHeight;
     }
     cards.get(number).root.hidden = !visible.includes(number);
+    cards.get(number).stayAtEnd();
   }
   if (!cards.size) shelf.replaceChildren(make("p", { class: "nothing" }, handsets.length ? "Pick a phone above." : "Add a phone to begin: any name, any number."));
   else shelf.querySelector(".nothing")?.remove();
