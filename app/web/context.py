@@ -1,6 +1,8 @@
 """What every template can use: formats in the account's locale and zone, and what the frame shows around a page."""
 
+import hashlib
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, g
@@ -68,7 +70,6 @@ def _frame() -> dict[str, Any]:
         "words": words(),
         "simulator_url": settings.simulator_url,
         "env_name": settings.env,
-        "asset_version": g.get("asset_version", ""),
     }
     found: access.Access | None = g.get("access")
     if current_user.is_authenticated:
@@ -79,6 +80,18 @@ def _frame() -> dict[str, Any]:
     return values
 
 
+def _asset_version(folder: Path) -> str:
+    """Changes when any static file does, so that browsers may keep them for a year."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found.update(path.read_bytes())
+    return found.hexdigest()[:10]
+
+
 def set_up(app: Flask) -> None:
     app.context_processor(_frame)
-    app.jinja_env.globals.update(unread_total_now=unread_total)
+    # Globals, not context: macros of imported templates see only these.
+    app.jinja_env.globals.update(
+        unread_total_now=unread_total, asset_version=_asset_version(Path(app.static_folder or ""))
+    )

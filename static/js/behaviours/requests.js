@@ -44,6 +44,8 @@
 
   document.addEventListener("htmx:responseError", (event) => {
     if (isPoll(event.detail.elt)) return;
+    // The server's own words are better.
+    if ((event.detail.xhr.getResponseHeader("HX-Trigger") || "").includes("toast")) return;
     const text = SENTENCES[event.detail.xhr.status] || "That did not work, and it has been noted. Please try again.";
     Levelhead.toast(text, "danger");
   });

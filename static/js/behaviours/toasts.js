@@ -1,5 +1,5 @@
 // Short messages that leave by themselves, wait while somebody points at them or has the focus inside, and can be undone.
-// From the server: the toast_oob macro, or the header HX-Trigger: {"toast": {"text": "…", "kind": "success"}}.
+// From the server: the toast_oob macro, or the header HX-Trigger: {"toast": {"text": "…", "kind": "success", "undo_url": "…"}}.
 (() => {
   "use strict";
   const MOST = 4;
@@ -29,7 +29,7 @@
     start();
   });
 
-  Levelhead.toast = (text, kind = "success") => {
+  Levelhead.toast = (text, kind = "success", undoUrl = "") => {
     const region = document.getElementById("toasts");
     const same = [...region.children].find((card) => card.querySelector(".toast-text").textContent === text);
     if (same && !same.classList.contains("is-leaving")) return;
@@ -39,13 +39,23 @@
     const use = card.querySelector("use");
     const icon = { success: "circle-check", info: "info-circle", warning: "alert-triangle" }[kind] || "alert-circle";
     use.setAttribute("href", use.getAttribute("href").replace(/#.*/, `#${icon}`));
+    if (!undoUrl) card.dataset.timeout = "5000";
     if (kind === "danger") {
       delete card.dataset.timeout;
       card.setAttribute("role", "alert");
     }
+    const undo = card.querySelector("[data-toast-undo]");
+    if (undoUrl) {
+      undo.action = undoUrl;
+      undo.setAttribute("hx-post", undoUrl);
+    } else undo.remove();
     region.append(card);
+    if (undoUrl) htmx.process(card);
     Levelhead.mountIn(card);
   };
 
-  document.addEventListener("toast", (event) => Levelhead.toast(event.detail.text || String(event.detail.value || ""), event.detail.kind));
+  document.addEventListener("toast", (event) => {
+    const { text, value, kind, undo_url: undoUrl } = event.detail;
+    Levelhead.toast(text || String(value || ""), kind, undoUrl);
+  });
 })();
