@@ -35,7 +35,11 @@ class RateLimited(ProviderError):
 
 
 class Permanent(ProviderError):
-    """Trying again cannot help."""
+    """Refused; it is not tried again by itself. `retry_helps` lets a person try again once the cause is mended."""
+
+    def __init__(self, sentence: str, code: str = "", *, retry_helps: bool = False) -> None:
+        super().__init__(sentence, code)
+        self.retry_helps = retry_helps
 
 
 class NeedsReconnect(ProviderError):

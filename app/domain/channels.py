@@ -85,7 +85,3 @@ class TextChannel(Protocol):
     def fetch_media(self, url: str, limit_bytes: int) -> tuple[bytes, str]:
         """Content and content type. Raises Permanent when it is larger than the limit."""
         ...
-
-    def explain(self, code: str) -> str:
-        """A plain sentence with the next step for a provider's error code; '' when it is unknown."""
-        ...

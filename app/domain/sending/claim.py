@@ -1,0 +1,213 @@
+"""Claiming texts that are due, in two short transactions.
+
+The first marks queue rows and nothing else, so it never waits for anybody. The second locks the conversations and asks
+once more what time can change: a STOP that was committed before it wins, one that comes after it comes too late. Only
+then is the provider called, with no transaction open.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.orm import Session
+
+from app.core import tenancy
+from app.core.clock import now
+from app.domain import conversations, media
+from app.domain.channels import OutgoingText
+from app.domain.sending import decisions, history
+from app.domain.sending.decisions import Verdict
+from app.models.account import Account
+from app.models.connection import Connection, Sender
+from app.models.contact import Contact
+from app.models.conversation import Conversation
+from app.models.message import Attachment, Message
+from app.models.outbox import OutboxEntry
+
+LEASE = timedelta(seconds=60)
+
+_CLAIM = text("""
+    update outbox set state = 'sending', lease_until = :lease, claim_id = :claim, asked_at = :now,
+                      attempts = attempts + 1, checks = 0, answer_settled = false
+    where message_id in (
+        select o.message_id from outbox o
+        where o.sender_id = :sender and o.state = 'waiting' and o.run_at <= :now
+          and not exists (
+              select 1 from outbox earlier
+              where earlier.conversation_id = o.conversation_id and earlier.position < o.position
+                and (earlier.state <> 'waiting' or earlier.attempts > 0))
+        order by o.run_at, o.position limit :most for update skip locked)
+    returning message_id
+""")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything a drain knows about the sender it works for, read once at its begin."""
+
+    sender: Sender
+    connection: Connection
+    account: Account
+
+    @property
+    def usable(self) -> bool:
+        return self.connection.state in ("connected", "degraded") and self.sender.state == "active"
+
+
+def open_desk(sender_id: uuid.UUID) -> Desk | None:
+    with tenancy.session_for() as session:
+        row = session.execute(
+            select(Sender, Connection, Account)
+            .join(Connection, Connection.id == Sender.connection_id)
+            .join(Account, Account.id == Sender.account_id)
+            .where(Sender.id == sender_id)
+        ).first()
+        return Desk(*row) if row else None
+
+
+def count_due(session: Session, sender_id: uuid.UUID, most: int) -> int:
+    """Texts of a sender that are due, counted no further than `most`."""
+    query = select(OutboxEntry.message_id).where(
+        OutboxEntry.sender_id == sender_id, OutboxEntry.state == "waiting", OutboxEntry.run_at <= now()
+    )
+    return len(session.scalars(query.limit(most)).all())
+
+
+def claim(desk: Desk, claim_id: uuid.UUID, most: int) -> list[uuid.UUID]:
+    """First transaction: takes up to `most` due rows of the sender for this claim."""
+    at = now()
+    with tenancy.session_for() as session:
+        values = {"sender": desk.sender.id, "now": at, "lease": at + LEASE, "claim": claim_id, "most": most}
+        ids = list(session.scalars(_CLAIM, values))
+        session.commit()
+    return ids
+
+
+def prepare(desk: Desk, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> list[OutgoingText]:
+    """Second transaction: asks the changing rules again; gives the texts that go now, in the order of the queue."""
+    with tenancy.session_for(desk.account.id) as session:
+        entries = _claimed(session, claim_id, ids)
+        talks = _lock_conversations(session, {e.conversation_id for e in entries})
+        messages = {m.id: m for m in session.scalars(select(Message).where(Message.id.in_(ids)))}
+        contacts = {
+            c.id: c
+            for c in session.scalars(
+                select(Contact).where(Contact.id.in_({t.contact_id for t in talks.values()}))
+            )
+        }
+        urls = _media_urls(session, ids)
+        going: list[OutgoingText] = []
+        for entry in entries:
+            message, talk = messages[entry.message_id], talks[entry.conversation_id]
+            if not _still_allowed(session, desk, entry, message, talk, contacts[talk.contact_id]):
+                conversations.touch(session, talk, message)
+                continue
+            message.state = "sending"
+            history.note(
+                session, message, "claim", "sending", f"Try {entry.attempts}." if entry.attempts > 1 else ""
+            )
+            conversations.touch(session, talk, message)
+            going.append(outgoing(desk, message, urls.get(message.id, ())))
+        session.commit()
+    return going
+
+
+def _claimed(session: Session, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> list[OutboxEntry]:
+    return list(
+        session.scalars(
+            select(OutboxEntry)
+            .where(
+                OutboxEntry.message_id.in_(ids),
+                OutboxEntry.claim_id == claim_id,
+                OutboxEntry.state == "sending",
+            )
+            .order_by(OutboxEntry.run_at, OutboxEntry.position)
+        )
+    )
+
+
+def _lock_conversations(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID, Conversation]:
+    """All of them, always in the order of their ids, so that two drains cannot stand in each other's way."""
+    rows = session.scalars(
+        select(Conversation)
+        .where(Conversation.id.in_(ids))
+        .order_by(Conversation.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {row.id: row for row in rows}
+
+
+def _still_allowed(
+    session: Session, desk: Desk, entry: OutboxEntry, message: Message, talk: Conversation, contact: Contact
+) -> bool:
+    verdict = Verdict()
+    decisions.ask_consent(session, verdict, message.address)
+    if verdict.refused:
+        message.state, message.error_text, message.settled_at = "refused", verdict.refused, now()
+        message.trace = [*message.trace, *verdict.trace]
+        session.execute(delete(OutboxEntry).where(OutboxEntry.message_id == message.id))
+        return False
+    ignored_by = str(message.data.get("ignore_quiet_hours", ""))
+    decisions.ask_quiet_hours(
+        verdict, desk.account, contact, talk, message.address, now(), ignored_by=ignored_by
+    )
+    if verdict.hold_until is not None:
+        message.state, message.send_at = "held", verdict.hold_until
+        message.trace = [*message.trace, *(s for s in verdict.trace if s["outcome"] == "hold")]
+        release(session, [message.id], verdict.hold_until)
+        return False
+    return True
+
+
+def release(session: Session, ids: list[uuid.UUID], run_at: object = None, *, tries: int = 1) -> None:
+    """Puts claimed rows back; with `run_at` not before then. `tries` are the tries that did not count."""
+    values: dict[str, object] = {
+        "state": "waiting",
+        "lease_until": None,
+        "claim_id": None,
+        "attempts": OutboxEntry.attempts - tries,
+    }
+    if run_at is not None:
+        values["run_at"] = run_at
+    session.execute(update(OutboxEntry).where(OutboxEntry.message_id.in_(ids)).values(**values))
+
+
+def put_back(session: Session, ids: list[uuid.UUID]) -> None:
+    """Claimed texts that were not asked for go back as they were: queued, and the try does not count."""
+    talk_ids = set(session.scalars(select(Message.conversation_id).where(Message.id.in_(ids))))
+    talks = _lock_conversations(session, talk_ids)
+    release(session, ids)
+    for message in session.scalars(select(Message).where(Message.id.in_(ids), Message.state == "sending")):
+        message.state = "queued"
+        conversations.touch(session, talks[message.conversation_id], message)
+
+
+def outgoing(desk: Desk, message: Message, media_urls: tuple[str, ...]) -> OutgoingText:
+    return OutgoingText(
+        message_id=message.id,
+        connection_id=desk.connection.id,
+        to=message.address,
+        sender_address=desk.sender.address,
+        service_ref=desk.sender.service_ref,
+        body=message.body,
+        media_urls=media_urls,
+    )
+
+
+def _media_urls(session: Session, ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[str, ...]]:
+    found: dict[uuid.UUID, tuple[str, ...]] = {}
+    files = session.scalars(
+        select(Attachment)
+        .where(Attachment.message_id.in_(ids))
+        .order_by(Attachment.message_id, Attachment.position)
+    )
+    for file in files:
+        if file.message_id is not None:
+            found[file.message_id] = (*found.get(file.message_id, ()), media.public_url(file))
+    return found
+
+
+def outgoing_of(session: Session, desk: Desk, message: Message) -> OutgoingText:
+    return outgoing(desk, message, _media_urls(session, [message.id]).get(message.id, ()))

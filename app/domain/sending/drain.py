@@ -1,0 +1,181 @@
+"""One drain per sender: checks lost answers, then claims, paces, sends and settles until nothing is due.
+
+Only one drain works for a sender at a time (a Postgres advisory lock that ends with its process), which gives order and
+makes the pace exact. Texts to different people may go side by side, texts to one person one after the other.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy import text
+
+from app.core import runtime, tenancy
+from app.core.clock import now
+from app.core.errors import Ambiguous, NeedsReconnect, Permanent, ProviderError, RateLimited
+from app.core.ids import new_id
+from app.core.limits import Pace, Pacer, PacingUnavailable
+from app.domain.channels import Accepted, OutgoingText, TextChannel
+from app.domain.sending import claim, reconcile, settle
+from app.domain.sending.claim import Desk
+from app.domain.sending.settle import Outcome
+
+log = structlog.get_logger()
+
+BATCH = 100
+SIDE_BY_SIDE = 16
+# A wait shorter than this is slept through, a longer one is left to the scheduler.
+SLEEP_AT_MOST = 0.3
+OpenChannel = Callable[[Desk], TextChannel]
+KeepOn = Callable[[], bool]
+
+
+@contextmanager
+def only_one(sender_id: uuid.UUID) -> Iterator[bool]:
+    """True while this process is the one drain of the sender. The lock belongs to the connection: it cannot outlive us."""
+    with runtime.current().database.engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        key = {"key": sender_id.int & 0x7FFF_FFFF_FFFF_FFFF}
+        got = bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), key))
+        try:
+            yield got
+        finally:
+            if got:
+                connection.execute(text("select pg_advisory_unlock(:key)"), key)
+
+
+def drain(
+    sender_id: uuid.UUID, open_channel: OpenChannel, keep_on: KeepOn = lambda: True, seconds: float = 20
+) -> int:
+    """Works until nothing is due, the pace says wait, or `seconds` are over; gives the number of texts sent or tried.
+
+    What is left is rung for again: by the pacer's wake-up, by the sweep, or by the last look after the lock is freed.
+    """
+    end = time.monotonic() + seconds
+    total = 0
+    while keep_on() and time.monotonic() < end:
+        with only_one(sender_id) as alone:
+            if not alone:
+                return total
+            count, more = _drain_alone(sender_id, open_channel, keep_on, end)
+            total += count
+        if not more or not _has_work(sender_id):
+            return total
+    return total
+
+
+def _has_work(sender_id: uuid.UUID) -> bool:
+    """Asked once more after the lock is free, since a bell rung meanwhile found the lock taken."""
+    with tenancy.session_for() as session:
+        return reconcile.has_work(session, sender_id)
+
+
+def _drain_alone(
+    sender_id: uuid.UUID, open_channel: OpenChannel, keep_on: KeepOn, end: float
+) -> tuple[int, bool]:
+    desk = claim.open_desk(sender_id)
+    if desk is None or not desk.usable:
+        return 0, False
+    reconcile.take_over_dead_claims(desk)
+    channel = open_channel(desk)
+    pacer = Pacer(runtime.current().redis)
+    reconcile.check_due(desk, channel)
+    total = 0
+    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="send") as pool:
+        while keep_on() and time.monotonic() < end:
+            granted = _turns(desk, pacer)
+            if granted == 0:
+                return total, False
+            outcomes = _send_batch(desk, channel, pool, granted)
+            total += len(outcomes)
+            if _must_stop(desk, pacer, outcomes):
+                return total, False
+            if not outcomes:
+                return total, True
+    return total, True
+
+
+def _turns(desk: Desk, pacer: Pacer) -> int:
+    """How many may go now; 0 when nothing is due or the pace says later, which is then arranged."""
+    with tenancy.session_for() as session:
+        due = claim.count_due(session, desk.sender.id, BATCH)
+    if due == 0:
+        return 0
+    paces = (
+        Pace(f"sender:{desk.sender.id}", float(desk.sender.per_second)),
+        Pace(f"account:{desk.account.id}", float(desk.account.messages_per_second)),
+    )
+    for _ in range(2):
+        try:
+            granted, wait = pacer.take(paces, str(desk.sender.id), due)
+        except PacingUnavailable:
+            log.warning("sending.paused", reason="redis is away", sender=str(desk.sender.id))
+            return 0
+        if granted or wait > SLEEP_AT_MOST:
+            break
+        time.sleep(wait)
+    if granted == 0:
+        pacer.come_back(str(desk.sender.id), now().timestamp() + wait)
+    return granted
+
+
+def _send_batch(desk: Desk, channel: TextChannel, pool: ThreadPoolExecutor, granted: int) -> list[Outcome]:
+    claim_id = new_id()
+    ids = claim.claim(desk, claim_id, granted)
+    if not ids:
+        return []
+    texts = claim.prepare(desk, claim_id, ids)
+    by_person: dict[str, list[OutgoingText]] = {}
+    for one in texts:
+        by_person.setdefault(one.to, []).append(one)
+    outcomes: list[Outcome] = []
+    left: list[uuid.UUID] = []
+    for done, rest in pool.map(lambda group: _send_in_order(channel, group), by_person.values()):
+        outcomes += done
+        left += [one.message_id for one in rest]
+    settle.settle(desk, claim_id, outcomes)
+    if left:
+        _put_back(desk, left)
+    return outcomes
+
+
+def _send_in_order(
+    channel: TextChannel, texts: list[OutgoingText]
+) -> tuple[list[Outcome], list[OutgoingText]]:
+    """Texts to one person; after one that has to wait, the later ones wait behind it."""
+    done: list[Outcome] = []
+    for index, one in enumerate(texts):
+        outcome = Outcome(one, _send(channel, one))
+        done.append(outcome)
+        if isinstance(outcome.result, ProviderError) and not isinstance(outcome.result, Permanent):
+            return done, texts[index + 1 :]
+    return done, []
+
+
+def _send(channel: TextChannel, one: OutgoingText) -> Accepted | ProviderError:
+    try:
+        return channel.send(one)
+    except ProviderError as error:
+        return error
+    except Exception as error:
+        log.exception("send.broke", message_id=str(one.message_id))
+        return Ambiguous(f"Sending broke off ({type(error).__name__}); asking what happened.", settled=False)
+
+
+def _put_back(desk: Desk, ids: list[uuid.UUID]) -> None:
+    with tenancy.session_for(desk.account.id) as session:
+        claim.put_back(session, ids)
+        session.commit()
+
+
+def _must_stop(desk: Desk, pacer: Pacer, outcomes: list[Outcome]) -> bool:
+    results = [o.result for o in outcomes]
+    slower = [r for r in results if isinstance(r, RateLimited)]
+    if slower:
+        seconds = max(r.after or 5.0 for r in slower)
+        pacer.pause(str(desk.sender.id), seconds)
+        pacer.come_back(str(desk.sender.id), now().timestamp() + seconds)
+    return bool(slower) or any(isinstance(r, NeedsReconnect) for r in results)

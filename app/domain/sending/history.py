@@ -1,0 +1,30 @@
+"""What happened to a message after it was queued: small append-only notes that the "why?" view reads."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.core.clock import now
+from app.models.message import Message, MessageEvent
+
+
+def note(
+    session: Session,
+    message: Message,
+    step: str,
+    outcome: str,
+    text: str = "",
+    code: str = "",
+    at: datetime | None = None,
+) -> None:
+    session.add(
+        MessageEvent(
+            account_id=message.account_id,
+            message_id=message.id,
+            at=at or now(),
+            step=step,
+            outcome=outcome,
+            code=code or None,
+            text=text,
+        )
+    )
