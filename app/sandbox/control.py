@@ -6,7 +6,7 @@ It changes the played world without a password, so it takes JSON only: a form on
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from app.sandbox.faults import KINDS, BadFault
@@ -24,6 +24,14 @@ def only_json() -> Response | None:
             return None
         return _refuse("Only the simulator's own pages may do this.", 403)
     return _refuse("Send JSON.", 415)
+
+
+def json_order() -> dict[str, Any]:
+    """The JSON object sent along; anything else is answered with 400."""
+    order = request.get_json()
+    if not isinstance(order, dict):
+        abort(400, "Send one JSON object.")
+    return order
 
 
 def _refuse(sentence: str, status: int = 400) -> Response:
@@ -45,11 +53,8 @@ def list_faults() -> ResponseReturnValue:
 
 @blueprint.post("/faults")
 def add_fault() -> ResponseReturnValue:
-    order = request.get_json()
-    if not isinstance(order, dict):
-        return _refuse("A fault is one JSON object.")
     try:
-        return simulator().faults.add(order).describe(), 201
+        return simulator().faults.add(json_order()).describe(), 201
     except BadFault as error:
         return _refuse(str(error))
 
@@ -72,14 +77,15 @@ def show_settings() -> ResponseReturnValue:
 @blueprint.post("/settings")
 def change_settings() -> ResponseReturnValue:
     try:
-        return simulator().change_settings(request.get_json())
+        return simulator().change_settings(json_order())
     except (ValueError, TypeError) as error:
         return _refuse(str(error))
 
 
 @blueprint.post("/reset")
 def reset() -> ResponseReturnValue:
-    simulator().reset()
+    order = request.get_json(silent=True) or {}
+    simulator().reset(keep_accounts=bool(order.get("keep_accounts")))
     return {"ok": True}
 
 

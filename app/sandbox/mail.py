@@ -77,7 +77,7 @@ class Mailbox:
     def get(self, letter_id: int) -> Letter | None:
         return next((letter for letter in self.all() if letter.id == letter_id), None)
 
-    def clear(self) -> None:
+    def clear(self, keep_accounts: bool = False) -> None:
         with self._lock:
             self._letters.clear()
             self._changes += 1

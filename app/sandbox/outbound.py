@@ -88,6 +88,7 @@ class Outbound:
         self._sequence = itertools.count()
         self._tick = threading.Condition()
         self._stopped = False
+        self._timer_busy = False
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(THREADS)]
         self._threads.append(threading.Thread(target=self._keep_time, daemon=True))
         for thread in self._threads:
@@ -135,7 +136,7 @@ class Outbound:
 
     def is_idle(self) -> bool:
         with self._lock, self._tick:
-            return not self._waiting and not self._timers
+            return not self._waiting and not self._timers and not self._timer_busy
 
     def stop(self) -> None:
         """End the threads; what was not sent yet is forgotten."""
@@ -145,8 +146,10 @@ class Outbound:
             self._tick.notify()
         for _ in range(THREADS):
             self._ready.put(None)
+        # A thread may hang in a slow webhook; all are daemons, so that only politeness waits for them.
+        deadline = time.monotonic() + 2
         for thread in self._threads:
-            thread.join(2)
+            thread.join(max(deadline - time.monotonic(), 0))
         self._http.clear()
 
     def forget(self) -> None:
@@ -184,10 +187,13 @@ class Outbound:
                     self._tick.wait(wait)
                     continue
                 task = heapq.heappop(self._timers)[2]
+                self._timer_busy = True
             try:
                 task()
             except Exception as error:
                 self._journal.add_webhook(provider="", event="bug", url="", status=None, error=repr(error))
+            with self._tick:
+                self._timer_busy = False
 
     def _send(self, hook: Webhook) -> None:
         taken = self._faults.take(

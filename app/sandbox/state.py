@@ -29,7 +29,7 @@ class Part(Protocol):
 
     def load(self, saved: dict[str, Any]) -> None: ...
 
-    def clear(self) -> None: ...
+    def clear(self, keep_accounts: bool = False) -> None: ...
 
     def version(self) -> int:
         """Grows with every change, so that an unchanged world is not written again."""
@@ -103,12 +103,12 @@ class Simulator:
         draft.replace(self._file)
         self._saved_versions = versions
 
-    def reset(self) -> None:
-        """Forget everything but the settings."""
+    def reset(self, keep_accounts: bool = False) -> None:
+        """Forget everything but the settings; with `keep_accounts` only what was sent, caught, logged and ordered."""
         self.outbound.forget()
         self.faults.clear()
         for part in self.parts.values():
-            part.clear()
+            part.clear(keep_accounts)
         self.journal.clear()
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ const blank = document.querySelector("#phone");
 const narrow = matchMedia("(max-width: 760px)");
 
 let seq = 0;
+let epoch = null;
 let handsets = [];
 let businesses = [];
 const messages = new Map(); // sid -> message
@@ -283,11 +284,15 @@ function draw() {
 }
 
 function take(feed) {
-  if (feed.restarted) {
+  if (epoch !== null && feed.epoch !== epoch) {
+    // Another world: the simulator was restarted or reset. The next round asks for all of it.
     messages.clear();
     seq = 0;
+    epoch = null;
+    for (const card of cards.values()) card.drawThread();
     return;
   }
+  ({ epoch } = feed);
   const sameShops = JSON.stringify(businesses) === JSON.stringify(feed.businesses);
   const samePhones = JSON.stringify(handsets) === JSON.stringify(feed.handsets);
   ({ handsets, businesses, seq } = feed);

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from app.sandbox.control import json_order
 from app.sandbox.state import simulator
 from app.sandbox.twilio.access import API_PREFIX, lifecycle, world
 from app.sandbox.twilio.errors import Refused
@@ -49,10 +50,13 @@ def ledger_json(message: Message) -> dict[str, Any]:
 
 @blueprint.post("/accounts")
 def register_account() -> ResponseReturnValue:
-    order = request.get_json()
+    order = json_order()
     if not re.fullmatch(r"AC[0-9a-fA-F]{32}", str(order.get("sid"))) or not order.get("auth_token"):
         return refuse("An account needs a sid (AC and 32 hex digits) and an auth_token.")
-    account = world().register(order)
+    try:
+        account = world().register(order)
+    except (KeyError, TypeError, AttributeError):
+        return refuse("`numbers` and `services` are lists of objects; a number has a phone_number.")
     return {
         "sid": account.sid,
         "numbers": [
@@ -84,13 +88,13 @@ def ledger() -> ResponseReturnValue:
 
 @blueprint.post("/inbound")
 def inbound() -> ResponseReturnValue:
-    order = request.get_json()
+    order = json_order()
     sender, to, body = str(order.get("from", "")), str(order.get("to", "")), str(order.get("body", ""))
     if not re.fullmatch(r"\+[1-9]\d{6,14}", sender):
         return refuse("`from` is a number like +14155550123.")
     try:
         pictures = [read_picture(each) for each in order.get("media") or ()]
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         return refuse(str(error))
     if not body.strip() and not pictures:
         return refuse("A text needs words or a picture.")
@@ -129,7 +133,7 @@ def read_picture(each: dict[str, Any]) -> Picture:
 
 @blueprint.post("/handsets")
 def add_handset() -> ResponseReturnValue:
-    order = request.get_json()
+    order = json_order()
     number = re.sub(r"[\s().-]", "", str(order.get("number", "")))
     if re.fullmatch(r"[2-9]\d{9}", number):
         number = "+1" + number
@@ -157,7 +161,7 @@ def feed() -> ResponseReturnValue:
     """What the handset page shows; `after` asks for the messages changed since an earlier answer's `seq`."""
     after = request.args.get("after", 0, type=int)
     with world().lock:
-        seq = world().version()
+        seq, epoch = world().version(), world().epoch
         changed = world().changed_since(after)
         handsets = [vars(h).copy() for h in world().handsets.values()]
         names = {a.sid: a.name for a in world().accounts.values()}
@@ -167,7 +171,7 @@ def feed() -> ResponseReturnValue:
         ]
     return {
         "seq": seq,
-        "restarted": after > seq,
+        "epoch": epoch,
         "handsets": handsets,
         "businesses": sorted(businesses, key=lambda b: (b["account"], b["name"])),
         "messages": [feed_json(message) for message in changed],

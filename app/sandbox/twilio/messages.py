@@ -286,7 +286,5 @@ def media_content(account_sid: str, sid: str, media_sid: str) -> ResponseReturnV
 
 @blueprint.delete("/Messages/<sid>/Media/<media_sid>.json")
 def media_remove(account_sid: str, sid: str, media_sid: str) -> ResponseReturnValue:
-    media = find_media(account_sid, sid, media_sid)
-    with world().lock:
-        world().media.pop(media.sid, None)
+    world().drop_media(find_media(account_sid, sid, media_sid))
     return "", 204

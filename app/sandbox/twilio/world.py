@@ -6,6 +6,7 @@ visitor can connect made-up credentials. An account registered through the contr
 
 import base64
 import itertools
+import secrets
 import threading
 from collections import defaultdict, deque
 from dataclasses import asdict
@@ -15,30 +16,37 @@ from app.sandbox.twilio.errors import Refused
 from app.sandbox.twilio.records import Account, Handset, Media, Message, Number, Service, new_sid, stamp
 
 KEEP_MESSAGES = 200_000
-KEEP_MEDIA = 400
+KEEP_MEDIA_BYTES = 200 * 1024 * 1024
 SAVE_MESSAGES = 3_000
+SAVE_MEDIA_BYTES = 16 * 1024 * 1024
 
 
 class TwilioWorld:
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self._forget_all()
+        self._sequence = itertools.count(1)
+        self._last_sequence = 0
+        self._forget_accounts()
+        self._forget_traffic()
 
-    def _forget_all(self) -> None:
+    def _forget_accounts(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.numbers: dict[str, Number] = {}
         self.services: dict[str, Service] = {}
         self.handsets: dict[str, Handset] = {}
+        self._by_phone: dict[str, Number] = {}
+
+    def _forget_traffic(self) -> None:
+        # Tells an open page that what it shows is gone.
+        self.epoch = secrets.token_hex(6)
         self.media: dict[str, Media] = {}
         self.messages: dict[str, Message] = {}
         # (number or service sid, customer's number)
         self.opt_outs: set[tuple[str, str]] = set()
-        self._by_phone: dict[str, Number] = {}
+        self._media_bytes = 0
         self._by_account: dict[str, deque[Message]] = defaultdict(deque)
         self._by_recipient: dict[tuple[str, str], list[Message]] = defaultdict(list)
         self._changed: deque[Message] = deque(maxlen=SAVE_MESSAGES)
-        self._sequence = itertools.count(1)
-        self._last_sequence = 0
 
     # Accounts
 
@@ -223,19 +231,35 @@ class TwilioWorld:
     def add_media(self, media: Media) -> None:
         with self.lock:
             self.media[media.sid] = media
-            if len(self.media) > KEEP_MEDIA:
-                del self.media[next(iter(self.media))]
+            self._media_bytes += len(media.content)
+            while self._media_bytes > KEEP_MEDIA_BYTES and len(self.media) > 1:
+                self.drop_media(next(iter(self.media.values())))
+
+    def drop_media(self, media: Media) -> None:
+        with self.lock:
+            if self.media.pop(media.sid, None):
+                self._media_bytes -= len(media.content)
+
+    def _recent_media(self) -> list[Media]:
+        kept: list[Media] = []
+        size = 0
+        for media in reversed(self.media.values()):
+            size += len(media.content)
+            if size > SAVE_MEDIA_BYTES:
+                break
+            kept.append(media)
+        return kept[::-1]
 
     # Memory on disk
 
     def version(self) -> int:
         return self._last_sequence
 
-    def clear(self) -> None:
+    def clear(self, keep_accounts: bool = False) -> None:
         with self.lock:
-            after = self._last_sequence + 1
-            self._forget_all()
-            self._sequence = itertools.count(after)
+            if not keep_accounts:
+                self._forget_accounts()
+            self._forget_traffic()
             self.touch()
 
     def dump(self) -> dict[str, Any]:
@@ -250,7 +274,7 @@ class TwilioWorld:
                 "messages": [vars(row) | {"history": list(row.history)} for row in recent],
                 "media": [
                     vars(row) | {"content": base64.b64encode(row.content).decode()}
-                    for row in self.media.values()
+                    for row in self._recent_media()
                 ],
             }
 
