@@ -1,8 +1,9 @@
 """The providers that are built in; one line each. A rule test asks of every entry: README, fixtures, sandbox, tests."""
 
 from app.integrations.base import Integration
+from app.integrations.twilio.integration import TWILIO
 
-INTEGRATIONS: tuple[Integration, ...] = ()
+INTEGRATIONS: tuple[Integration, ...] = (TWILIO,)
 
 
 def adapter_for(provider: str) -> Integration:

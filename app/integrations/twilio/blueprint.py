@@ -1,0 +1,101 @@
+"""Twilio calls us: a text came in, or something became of one of ours. Checked, stored, answered; handled later.
+
+Twilio waits 15 seconds and by default tries only once more, and only when it could not connect, so the answer is given as
+soon as the row is committed. A repeat carries the same MessageSid (and the same I-Twilio-Idempotency-Token) and is the
+same row. https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+"""
+
+import re
+import uuid
+from typing import Any
+
+import psycopg
+import sqlalchemy.exc
+import structlog
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from app.core import runtime
+from app.core.security import public
+from app.core.tenancy import session_for
+from app.domain import connections, webhooks
+from app.integrations.twilio import signature
+
+log = structlog.get_logger()
+blueprint = Blueprint("twilio", __name__, url_prefix="/webhooks/twilio")
+
+# A text of 1,600 characters with ten pictures stays below 25 kB, however it is encoded.
+LARGEST = 64 * 1024
+REF = re.compile(r"[A-Za-z0-9]{2,64}")
+STATUS = re.compile(r"[A-Za-z_-]{1,40}")
+KEPT_HEADERS = ("I-Twilio-Idempotency-Token",)
+AWAY = (psycopg.OperationalError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError)
+
+
+@blueprint.post("/<uuid:connection_id>/inbound")
+@public
+def inbound(connection_id: uuid.UUID) -> Response:
+    return _take(connection_id, "inbound")
+
+
+@blueprint.post("/<uuid:connection_id>/status")
+@public
+def status(connection_id: uuid.UUID) -> Response:
+    return _take(connection_id, "status")
+
+
+def _take(connection_id: uuid.UUID, kind: str) -> Response:
+    request.max_content_length = LARGEST
+    try:
+        form = request.form.to_dict(flat=False)
+    except RequestEntityTooLarge:
+        return _answer(413)
+    except HTTPException:
+        return _answer(400)
+    try:
+        with session_for() as session:
+            door = connections.webhook_door(session, "twilio", connection_id)
+        if door is None:
+            return _answer(404)
+        if not _is_signed(form, door.tokens):
+            log.warning("webhook.refused", provider="twilio", connection=str(connection_id), kind=kind)
+            return _answer(403)
+        return _store(door, kind, form)
+    except AWAY as error:
+        log.error("webhook.not_stored", provider="twilio", error=type(error).__name__)
+        return _answer(503)
+
+
+def _is_signed(form: dict[str, list[str]], tokens: tuple[str, ...]) -> bool:
+    base = runtime.current().settings.public_url
+    url = signature.called_url(base, request.path, request.query_string.decode("latin-1"))
+    return signature.verify(url, form, request.headers.get(signature.HEADER, ""), tokens)
+
+
+def _store(door: connections.WebhookDoor, kind: str, form: dict[str, list[str]]) -> Response:
+    payload: dict[str, Any] = {name: values[0] for name, values in form.items()}
+    payload["_query"] = request.args.to_dict()
+    ref = payload.get("MessageSid") or payload.get("SmsSid") or ""
+    word = ""
+    if kind == "status":
+        word = payload.get("MessageStatus") or payload.get("SmsStatus") or ""
+    if not REF.fullmatch(ref) or (kind == "status" and not STATUS.fullmatch(word)):
+        return _answer(400)
+    webhooks.record(
+        provider="twilio",
+        connection_id=door.connection_id,
+        account_id=door.account_id,
+        kind=kind,
+        external_ref=ref,
+        status=word.lower(),
+        payload=payload,
+        headers={name: request.headers[name][:200] for name in KEPT_HEADERS if name in request.headers},
+    )
+    if connections.event_is_news(door):
+        connections.mark_event(door.connection_id)
+    return _answer(200)
+
+
+def _answer(code: int) -> Response:
+    """Empty TwiML says "do nothing more" to a call about a text, and does no harm to the others."""
+    return Response("<Response/>", status=code, content_type="text/xml; charset=utf-8")
