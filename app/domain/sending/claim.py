@@ -27,17 +27,21 @@ from app.models.outbox import OutboxEntry
 
 LEASE = timedelta(seconds=60)
 
-_CLAIM = text("""
+# A text waits behind an earlier one of its conversation that is under way or is tried again.
+_DUE = """
+    select o.message_id from outbox o
+    where o.sender_id = :sender and o.state = 'waiting' and o.run_at <= :now
+      and not exists (
+          select 1 from outbox earlier
+          where earlier.conversation_id = o.conversation_id and earlier.position < o.position
+            and (earlier.state <> 'waiting' or earlier.attempts > 0))
+    order by o.run_at, o.position limit :most
+"""
+_COUNT_DUE = text(f"select count(*) from ({_DUE}) due")
+_CLAIM = text(f"""
     update outbox set state = 'sending', lease_until = :lease, claim_id = :claim, asked_at = :now,
                       attempts = attempts + 1, checks = 0, answer_settled = false
-    where message_id in (
-        select o.message_id from outbox o
-        where o.sender_id = :sender and o.state = 'waiting' and o.run_at <= :now
-          and not exists (
-              select 1 from outbox earlier
-              where earlier.conversation_id = o.conversation_id and earlier.position < o.position
-                and (earlier.state <> 'waiting' or earlier.attempts > 0))
-        order by o.run_at, o.position limit :most for update skip locked)
+    where message_id in ({_DUE} for update skip locked)
     returning message_id
 """)
 
@@ -67,11 +71,9 @@ def open_desk(sender_id: uuid.UUID) -> Desk | None:
 
 
 def count_due(session: Session, sender_id: uuid.UUID, most: int) -> int:
-    """Texts of a sender that are due, counted no further than `most`."""
-    query = select(OutboxEntry.message_id).where(
-        OutboxEntry.sender_id == sender_id, OutboxEntry.state == "waiting", OutboxEntry.run_at <= now()
-    )
-    return len(session.scalars(query.limit(most)).all())
+    """Texts of a sender that could be claimed now, counted no further than `most`."""
+    values = {"sender": sender_id, "now": now(), "most": most}
+    return int(session.scalar(_COUNT_DUE, values) or 0)
 
 
 def claim(desk: Desk, claim_id: uuid.UUID, most: int) -> list[uuid.UUID]:

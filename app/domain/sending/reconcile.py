@@ -9,7 +9,7 @@ import uuid
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.core import tenancy
@@ -165,12 +165,11 @@ def _could_not_ask(session: Session, message: Message, entry: OutboxEntry, error
 
 def has_work(session: Session, sender_id: uuid.UUID) -> bool:
     """Is there anything of this sender that a drain could do right now?"""
+    if claim.count_due(session, sender_id, 1):
+        return True
     at = now()
-    due = or_(
-        (OutboxEntry.state.in_(["waiting", "checking"])) & (OutboxEntry.run_at <= at),
+    lost = or_(
+        (OutboxEntry.state == "checking") & (OutboxEntry.run_at <= at),
         (OutboxEntry.state == "sending") & (OutboxEntry.lease_until < at),
     )
-    found = select(func.count()).select_from(
-        select(OutboxEntry.message_id).where(OutboxEntry.sender_id == sender_id, due).limit(1).subquery()
-    )
-    return bool(session.scalar(found))
+    return bool(session.scalar(select(exists().where(OutboxEntry.sender_id == sender_id, lost))))

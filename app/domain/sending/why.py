@@ -1,0 +1,141 @@
+"""The answer to "why?": every decision about a text and everything that happened to it, in order, in words."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from app.models.connection import Sender
+from app.models.message import WAITING_STATES, Message, MessageEvent
+from app.models.outbox import OutboxEntry
+
+TITLES = {
+    "consent": "Consent",
+    "connection": "Connection",
+    "registration": "Registration",
+    "quiet_hours": "Quiet hours",
+    "quota": "Daily quota",
+    "price": "Price",
+    "schedule": "Schedule",
+    "queue": "Queue",
+    "claim": "Sending",
+    "answer": "Twilio's answer",
+    "report": "Delivery report",
+    "hold": "Hold",
+    "retry": "Try again",
+    "check": "Asked Twilio",
+    "cancel": "Canceled",
+    "pace": "Pace",
+}
+# How an outcome looks: ok, wait, stop or info.
+LOOKS = {
+    "ok": "ok",
+    "info": "info",
+    "hold": "wait",
+    "refuse": "stop",
+    "sending": "info",
+    "accepted": "ok",
+    "released": "ok",
+    "found": "ok",
+    "delivered": "ok",
+    "read": "ok",
+    "sent": "ok",
+    "queued": "ok",
+    "slower": "wait",
+    "try_again": "wait",
+    "lost": "wait",
+    "not_there": "wait",
+    "unknown": "stop",
+    "failed": "stop",
+    "undelivered": "stop",
+    "canceled": "stop",
+    "again": "info",
+}
+REPORT_WORDS = {
+    "accepted": "Twilio accepted the text.",
+    "scheduled": "Twilio scheduled the text.",
+    "queued": "Twilio queued the text.",
+    "sending": "Twilio is handing it to the carrier.",
+    "sent": "The carrier took the text.",
+    "delivered": "The carrier says it arrived.",
+    "partially_delivered": "A part of the text arrived.",
+    "read": "It was read.",
+    "undelivered": "The carrier did not deliver it.",
+    "failed": "It could not be sent.",
+    "canceled": "It was canceled at Twilio.",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """`outcome` is ok, wait, stop or info."""
+
+    at: datetime
+    step: str
+    outcome: str
+    title: str
+    text: str
+    next_step: str = ""
+    code: str = ""
+
+
+def explain(session: Session, message: Message) -> list[Step]:
+    """The whole chain, oldest first; for a text that waits, what it waits for right now comes last."""
+    steps = [
+        Step(
+            datetime.fromisoformat(entry["at"]),
+            entry["step"],
+            LOOKS.get(entry["outcome"], "info"),
+            TITLES.get(entry["step"], entry["step"]),
+            entry["text"],
+            entry.get("next", ""),
+        )
+        for entry in message.trace
+    ]
+    events = session.scalars(
+        select(MessageEvent)
+        .where(MessageEvent.message_id == message.id)
+        .order_by(MessageEvent.at, MessageEvent.id)
+    )
+    steps += [_from_event(event) for event in events]
+    return steps + _right_now(session, message)
+
+
+def _from_event(event: MessageEvent) -> Step:
+    words = event.text
+    if event.step == "report":
+        words = f"{REPORT_WORDS.get(event.outcome, f'Twilio reports: {event.outcome}.')} {event.text}".strip()
+    elif event.step == "claim":
+        words = f"A worker took it from the queue. {event.text}".strip()
+    return Step(
+        event.at,
+        event.step,
+        LOOKS.get(event.outcome, "info"),
+        TITLES.get(event.step, event.step),
+        words,
+        code=event.code or "",
+    )
+
+
+def _right_now(session: Session, message: Message) -> list[Step]:
+    if message.state not in (*WAITING_STATES, "checking") or message.sender_id is None:
+        return []
+    entry = session.get(OutboxEntry, message.id)
+    sender = session.scalar(
+        select(Sender).options(joinedload(Sender.connection)).where(Sender.id == message.sender_id)
+    )
+    if entry is None or sender is None:
+        return []
+    if sender.connection.state in ("reconnect_needed", "disconnected"):
+        text = "Waits until the connection works again."
+        return [
+            Step(entry.run_at, "connection", "wait", "Now", text, "Reconnect it under Settings, Connections.")
+        ]
+    if message.state == "checking":
+        return [Step(entry.run_at, "check", "wait", "Now", "We are asking Twilio whether it has this text.")]
+    if message.state == "queued":
+        pace = f"{sender.per_second.normalize():f}"
+        text = f"Waits for its turn: {sender.address} sends {pace} a second."
+        return [Step(entry.run_at, "pace", "wait", "Now", text)]
+    return []

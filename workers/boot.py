@@ -1,0 +1,145 @@
+"""The worker processes: one parent that imports the app once and forks a child for each queue, and starts a dead one anew.
+
+Each child is an RQ SimpleWorker on one queue (with two, a worker killed at the wrong moment loses a job) with the JSON
+serializer (with pickle, whoever can write to Redis runs code here). Run by `python -m workers.boot`.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import redis
+import structlog
+from rq import Queue, SimpleWorker
+
+from app.config import ConfigError, Settings, load
+from app.core import logs, runtime
+from app.integrations import registry
+from workers import housekeeping, inbound, mails, media, sends, stopping
+
+log = structlog.get_logger()
+
+COUNTS = {"inbound": 1, "sends": 2, "chores": 1}
+LOADED = (housekeeping, inbound, mails, media, sends, registry)
+_PR_SET_PDEATHSIG = 1
+
+
+class QueueWorker(SimpleWorker):
+    """Ends after the batch in hand when asked to."""
+
+    def request_stop(self, signum: int, frame: Any) -> None:
+        stopping.ask()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+
+def work(queue: str, settings: Settings) -> None:
+    """The life of a child: works on one queue until it is told to end."""
+    _end_with_parent()
+    found = runtime.install(runtime.build(settings, pool_size=24))
+    structlog.contextvars.bind_contextvars(queue=queue)
+    _wait_for_redis(found.redis)
+    blocking = redis.Redis.from_url(settings.redis_url, health_check_interval=20)
+    worker = QueueWorker(
+        [Queue(queue, connection=blocking, serializer="json")],
+        connection=blocking,
+        serializer="json",
+        worker_ttl=25,
+        maintenance_interval=10,
+        job_monitoring_interval=5,
+        name=f"{queue}-{os.getpid()}-{int(time.time())}",
+    )
+    worker.work(logging_level="WARNING", with_scheduler=False)
+    found.close()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed takes its children along."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _wait_for_redis(connection: "redis.Redis") -> None:
+    while stopping.keep_on():
+        try:
+            connection.ping()
+            return
+        except (redis.RedisError, OSError):
+            time.sleep(0.5)
+
+
+def _fork(queue: str, settings: Settings) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        work(queue, settings)
+        status = 0
+    except BaseException:
+        log.exception("worker.died", queue=queue)
+    finally:
+        os._exit(status)
+
+
+class Family:
+    """The parent's book of children: pid → queue."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.children: dict[int, str] = {}
+        self.ending = False
+
+    def start(self) -> None:
+        for queue, default in COUNTS.items():
+            count = int(os.environ.get(f"WORKERS_{queue.upper()}", default))
+            for _ in range(count):
+                self.children[_fork(queue, self.settings)] = queue
+
+    def end(self, *_: object) -> None:
+        self.ending = True
+        for pid in self.children:
+            _signal(pid, signal.SIGTERM)
+
+    def watch(self) -> None:
+        """Starts a child that died anew until all are told to end; a second SIGTERM is not needed, they are waited for."""
+        while self.children:
+            try:
+                pid, status = os.wait()
+            except ChildProcessError:
+                return
+            queue = self.children.pop(pid, None)
+            if queue is None or self.ending:
+                continue
+            log.warning("worker.restarted", queue=queue, status=status)
+            time.sleep(0.5)
+            if not self.ending:
+                self.children[_fork(queue, self.settings)] = queue
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def main() -> None:
+    try:
+        settings = load()
+    except ConfigError as error:
+        sys.exit(str(error))
+    logs.set_up(settings.log_level)
+    family = Family(settings)
+    signal.signal(signal.SIGTERM, family.end)
+    signal.signal(signal.SIGINT, family.end)
+    family.start()
+    family.watch()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Small recurring deeds that nobody waits for, each short and each account on its own."""
+
+import uuid
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete, exists, select
+from sqlalchemy.orm import Session
+
+from app.core import bells, jobs, runtime, tenancy
+from app.core.clock import now
+from app.domain import connections, contacts, webhooks
+from app.domain.sending import followup, reports
+from app.integrations import registry
+from app.models.account import Account
+from app.models.connection import Connection
+from app.models.message import Attachment
+from app.models.user import LoginSession
+from workers import stopping
+
+log = structlog.get_logger()
+
+PAYLOADS_KEPT = timedelta(days=30)
+UPLOADS_KEPT = timedelta(days=2)
+
+
+def each_minute() -> None:
+    """Pictures that still wait, and reports that never came."""
+    bells.take_down(runtime.current().redis, jobs.EACH_MINUTE.function, ())
+    for account_id in _accounts():
+        if not stopping.keep_on():
+            return
+        with tenancy.session_for(account_id) as session:
+            waits = session.scalar(
+                select(exists().where(Attachment.state == "waiting", Attachment.next_try_at <= now()))
+            )
+        if waits:
+            jobs.ring(jobs.FETCH_MEDIA, account_id)
+        _ask_for_reports(account_id)
+
+
+def _ask_for_reports(account_id: uuid.UUID) -> None:
+    with tenancy.session_for(account_id) as session:
+        overdue = followup.due(session)
+        session.commit()
+    for one in overdue:
+        with tenancy.session_for() as session:
+            connection = session.get(Connection, one.connection_id)
+        if connection is None:
+            continue
+        integration = registry.adapter_for(connection.provider)
+        channel = integration.open_channel(connection.id, connections.open_credentials(connection))
+        words = reports.ErrorWords(integration.explain, integration.retry_helps)
+        if not followup.ask(account_id, one, channel, words):
+            return
+
+
+def each_hour() -> None:
+    """Contents past their age, contacts deleted long ago, uploads that were never sent, sign-ins that ended."""
+    bells.take_down(runtime.current().redis, jobs.EACH_HOUR.function, ())
+    with tenancy.session_for() as session:
+        erased = webhooks.erase_payloads(session, PAYLOADS_KEPT)
+        session.execute(delete(LoginSession).where(LoginSession.expires_at < now() - timedelta(days=30)))
+        session.commit()
+    if erased:
+        log.info("payloads.erased", events=erased)
+    for account_id in _accounts():
+        with tenancy.session_for(account_id) as session:
+            keys = contacts.purge_deleted(session) + _forget_uploads(session)
+            session.commit()
+        for key in keys:
+            runtime.current().storage.delete(key)
+
+
+def _forget_uploads(session: Session) -> list[str]:
+    keys = session.scalars(
+        delete(Attachment)
+        .where(Attachment.message_id.is_(None), Attachment.created_at < now() - UPLOADS_KEPT)
+        .returning(Attachment.storage_key)
+    ).all()
+    return [key for key in keys if key]
+
+
+def _accounts() -> list[uuid.UUID]:
+    with tenancy.session_for() as session:
+        return list(
+            session.scalars(select(Account.id).where(Account.archived_at.is_(None)).order_by(Account.id))
+        )
