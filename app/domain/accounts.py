@@ -90,9 +90,7 @@ def change(session: Session, actor: Actor, account: Account, facts: AccountFacts
     for name in changes:
         setattr(account, name, wanted[name])
     if changes:
-        audit.note(
-            session, actor, "account.changed", account.name, account_id=account.id, changes=changes
-        )
+        audit.note(session, actor, "account.changed", account.name, account_id=account.id, changes=changes)
     return list(changes)
 
 

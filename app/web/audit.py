@@ -1,0 +1,164 @@
+"""The audit log as the agency's owners read it: filters, plain words, keyset paging."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from flask import Blueprint, render_template, request
+from flask_login import current_user
+from sqlalchemy import Select, func, select
+
+from app.core.ids import parse_id
+from app.core.request_scope import db
+from app.models.account import Account
+from app.models.audit import AuditEntry
+from app.models.user import User
+from app.web.agency import need_owner
+
+blueprint = Blueprint("audit", __name__, url_prefix="/agency/audit")
+
+PAGE = 50
+
+# What each action is called, said after the person's name.
+WORDS = {
+    "user.signed_in": "signed in",
+    "user.sign_in_failed": "could not sign in: wrong e-mail or password",
+    "user.sign_in_throttled": "was stopped after too many tries to sign in",
+    "user.signed_out": "signed out",
+    "user.signed_out_everywhere": "signed out everywhere",
+    "user.session_ended": "signed out another browser",
+    "user.password_changed": "changed their password",
+    "user.reset_asked": "asked for a new password",
+    "user.password_reset": "chose a new password by mail",
+    "user.invited": "invited",
+    "user.invited_again": "sent the invitation again to",
+    "user.invitation_revoked": "took back the invitation of",
+    "user.invitation_accepted": "accepted the invitation",
+    "user.role_changed": "changed the role of",
+    "user.added_to_account": "gave an account to",
+    "user.removed_from_account": "took an account from",
+    "user.disabled": "disabled",
+    "user.enabled": "enabled",
+    "user.renamed": "changed their name",
+    "account.created": "created the account",
+    "account.changed": "changed the settings of",
+    "account.archived": "archived the account",
+    "account.restored": "brought back the account",
+    "account.logo_changed": "changed the logo of",
+    "account.logo_removed": "removed the logo of",
+    "connection.connected": "connected",
+    "connection.reconnected": "reconnected",
+    "connection.tested": "tested the connection",
+    "connection.disconnected": "disconnected",
+    "connection.changed": "changed the connection",
+    "connection.reconnect_needed": "found that a connection needs new credentials:",
+    "contact.deleted": "deleted the contact",
+    "contact.restored": "brought back the contact",
+    "contact.consent_recorded": "recorded consent for",
+    "contact.exported": "exported contacts",
+    "event.replayed": "replayed an event",
+}
+# These say it all without naming the subject again: it is the person.
+ABOUT_SELF = {a for a in WORDS if a.startswith(("user.sign", "user.session", "user.password", "user.reset"))}
+ABOUT_SELF |= {"user.invitation_accepted", "user.renamed"}
+GROUPS = {
+    "user.sign": "Signing in and out",
+    "user.": "People and passwords",
+    "account.": "Accounts",
+    "connection.": "Connections",
+    "contact.": "Contacts",
+}
+# What the fields of an account are called in "changed: …".
+FIELDS = {
+    "quiet_from": "quiet hours",
+    "quiet_until": "quiet hours",
+    "quiet_reply_minutes": "answers in quiet hours",
+    "timezone": "time zone",
+    "brand_colour": "colour",
+    "daily_message_quota": "texts a day",
+    "messages_per_second": "texts a second",
+}
+
+
+@blueprint.get("")
+def show() -> str:
+    need_owner()
+    agency_id = current_user.user.agency_id
+    entries, more = _entries()
+    people = db().scalars(select(User).where(User.agency_id == agency_id).order_by(func.lower(User.name)))
+    accounts = db().scalars(
+        select(Account).where(Account.agency_id == agency_id).order_by(func.lower(Account.name))
+    )
+    account_list = list(accounts)
+    filters = {name: request.args.get(name, "") for name in ("person", "account", "kind", "since", "until")}
+    return render_template(
+        "agency/audit.html",
+        nav="agency-audit",
+        entries=[(entry, sentence(entry), remark(entry)) for entry in entries],
+        older=entries[-1].id if more else None,
+        paged="before" in request.args,
+        people=list(people),
+        accounts=account_list,
+        account_names={a.id: a.name for a in account_list},
+        groups=GROUPS,
+        filters={name: value for name, value in filters.items() if value},
+    )
+
+
+def _entries() -> tuple[list[AuditEntry], bool]:
+    query = _narrowed(select(AuditEntry).where(AuditEntry.agency_id == current_user.user.agency_id))
+    before = parse_id(request.args.get("before"))
+    if before is not None:
+        query = query.where(AuditEntry.id < before)
+    # Ids are ordered by time, so the newest come first and a page is a walk along the index.
+    found = list(db().scalars(query.order_by(AuditEntry.id.desc()).limit(PAGE + 1)))
+    return found[:PAGE], len(found) > PAGE
+
+
+def _narrowed(query: Select[AuditEntry]) -> Select[AuditEntry]:
+    """Filters that make no sense are left out rather than refused."""
+    person, account = parse_id(request.args.get("person")), parse_id(request.args.get("account"))
+    if person is not None:
+        query = query.where(AuditEntry.user_id == person)
+    if account is not None:
+        query = query.where(AuditEntry.account_id == account)
+    kind = request.args.get("kind")
+    if kind in GROUPS:
+        query = query.where(AuditEntry.action.startswith(kind, autoescape=True))
+    since, until = _day(request.args.get("since")), _day(request.args.get("until"))
+    if since is not None:
+        query = query.where(AuditEntry.created_at >= since)
+    if until is not None:
+        query = query.where(AuditEntry.created_at < until + timedelta(days=1))
+    return query
+
+
+def _day(text: str | None) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text or ""), time(), UTC)
+    except ValueError:
+        return None
+
+
+def sentence(entry: AuditEntry) -> str:
+    """What was done, without who did it."""
+    words = WORDS.get(entry.action)
+    if words is None:
+        noun, _, verb = entry.action.partition(".")
+        words = f"{noun} {verb}".replace("_", " ") + ":" * bool(entry.subject)
+    return words if entry.action in ABOUT_SELF else f"{words} {entry.subject}".strip()
+
+
+def remark(entry: AuditEntry) -> str:
+    """The one or two details worth a second line."""
+    detail: dict[str, Any] = entry.detail
+    if entry.action in ("user.sign_in_failed", "user.sign_in_throttled", "user.reset_asked"):
+        return entry.subject if detail.get("known") else f"{entry.subject} (nobody here)"
+    if "before" in detail:
+        return f"from {detail['before']} to {detail['after']}"
+    if isinstance(detail.get("changes"), dict):
+        return ", ".join(
+            dict.fromkeys(FIELDS.get(name, name.replace("_", " ")) for name in detail["changes"])
+        )
+    if detail.get("accounts"):
+        return f"{', '.join(detail['accounts'])} ({detail.get('role', '')})"
+    return str(detail.get("role") or detail.get("reason") or "")
