@@ -7,7 +7,7 @@ then is the provider called, with no transaction open.
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
@@ -34,7 +34,7 @@ _DUE = """
       and not exists (
           select 1 from outbox earlier
           where earlier.conversation_id = o.conversation_id and earlier.position < o.position
-            and (earlier.state <> 'waiting' or earlier.attempts > 0))
+            and (earlier.state <> 'waiting' or earlier.asked_at is not null))
     order by o.run_at, o.position limit :most
 """
 _COUNT_DUE = text(f"select count(*) from ({_DUE}) due")
@@ -159,11 +159,12 @@ def _still_allowed(
         message.state, message.send_at = "held", verdict.hold_until
         message.trace = [*message.trace, *(s for s in verdict.trace if s["outcome"] == "hold")]
         release(session, [message.id], verdict.hold_until)
+        entry.asked_at = None
         return False
     return True
 
 
-def release(session: Session, ids: list[uuid.UUID], run_at: object = None, *, tries: int = 1) -> None:
+def release(session: Session, ids: list[uuid.UUID], run_at: datetime | None = None, *, tries: int = 1) -> None:
     """Puts claimed rows back; with `run_at` not before then. `tries` are the tries that did not count."""
     values: dict[str, object] = {
         "state": "waiting",
