@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import g, request, session
 from flask_login import LoginManager, UserMixin
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
@@ -46,7 +46,11 @@ class SignedIn(UserMixin):  # type: ignore[misc]
 
     @property
     def initials(self) -> str:
-        return "".join(part[0] for part in self.user.name.split()[:2]).upper() or "?"
+        return initials(self.user.name)
+
+
+def initials(name: str) -> str:
+    return "".join(part[0] for part in name.split()[:2]).upper() or "?"
 
 
 def hash_token(token: str) -> str:
@@ -72,14 +76,6 @@ def start_session(session_db: Session, user: User) -> SignedIn:
     signed_in = SignedIn(user, login)
     g._login_user = signed_in
     return signed_in
-
-
-def end_sessions(session_db: Session, user: User, *, but: LoginSession | None = None) -> int:
-    """Sign out everywhere (but here, if wanted); gives the number of sessions ended."""
-    query = update(LoginSession).where(LoginSession.user_id == user.id, LoginSession.ended_at.is_(None))
-    if but is not None:
-        query = query.where(LoginSession.id != but.id)
-    return int(session_db.execute(query.values(ended_at=now())).rowcount)  # type: ignore[attr-defined]
 
 
 def _load(_: Any = None) -> SignedIn | None:
