@@ -22,10 +22,13 @@ from app import config
 from app.core import runtime, tenancy
 from app.factory import create_app
 from app.models.tables import Base
+from app.sandbox.factory import create_sandbox
+from app.sandbox.server import SandboxServer
 from app.stack.postgres import EmbeddedPostgres
 from app.stack.redis import EmbeddedRedis
 from tests import factories
 from tests.factories import Cast
+from tests.provider import Provider, hosts
 
 ROOT = Path(__file__).parent.parent
 KEPT = {"price_records"}
@@ -49,7 +52,18 @@ def alembic_config(owner_url: str) -> Config:
 
 
 @pytest.fixture(scope="session")
-def settings(servers: tuple[EmbeddedPostgres, EmbeddedRedis]) -> Iterator[config.Settings]:
+def simulator() -> Iterator[SandboxServer]:
+    """The provider simulator over HTTP, one for the whole run; tests use it through `provider`."""
+    made = create_sandbox()
+    with SandboxServer(made) as server:
+        yield server
+    made.extensions["simulator"].stop()
+
+
+@pytest.fixture(scope="session")
+def settings(
+    servers: tuple[EmbeddedPostgres, EmbeddedRedis], simulator: SandboxServer
+) -> Iterator[config.Settings]:
     postgres, redis = servers
     command.upgrade(alembic_config(postgres.owner_url), "head")
     with tempfile.TemporaryDirectory(prefix="lh-media-") as media:
@@ -65,11 +79,8 @@ def settings(servers: tuple[EmbeddedPostgres, EmbeddedRedis]) -> Iterator[config
                 "SMTP_URL": "smtp://127.0.0.1:1",
                 "MEDIA_DIR": media,
                 "LOG_LEVEL": "ERROR",
-                "TWILIO_API_BASE_URL": "http://127.0.0.1:1",
-                "TWILIO_MESSAGING_BASE_URL": "http://127.0.0.1:1",
-                "TWILIO_LOOKUPS_BASE_URL": "http://127.0.0.1:1",
-                "TWILIO_PRICING_BASE_URL": "http://127.0.0.1:1",
             }
+            | hosts(simulator.url)
         )
 
 
@@ -115,6 +126,17 @@ def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def provider(app: Flask, simulator: SandboxServer) -> Iterator[Provider]:
+    """The played Twilio with nothing in it. Its webhooks go nowhere: tests post their own with post_webhook()."""
+    made = Provider(simulator.url)
+    made.control("/reset")
+    made.control("/settings", step_delay_ms=0)
+    yield made
+    made.control("/reset")
+    made.http.close()
 
 
 @pytest.fixture

@@ -277,7 +277,7 @@ def set_pace(session: Session, actor: Actor, sender: Sender, text: str) -> None:
         pace = Decimal(text.strip().replace(",", ".")).quantize(Decimal("0.01"))
     except InvalidOperation:
         raise Invalid({"per_second": "Write a number like 1 or 0.5."}) from None
-    if not 0 < pace <= FASTEST:
+    if not pace.is_finite() or not 0 < pace <= FASTEST:
         raise Invalid({"per_second": "Between 0.01 and 1,000 texts a second."})
     if pace != sender.per_second:
         audit.note(
@@ -301,7 +301,7 @@ def settle_default(session: Session, account_id: uuid.UUID) -> None:
             .join(Connection, Connection.id == Sender.connection_id)
             .where(Sender.account_id == account_id, Sender.state == "active")
             .order_by(
-                Connection.state == "disconnected", Sender.is_default.desc(), Sender.created_at, Sender.id
+                Connection.state == "disconnected", Sender.is_default.desc(), Sender.created_at, Sender.address
             )
         )
     )

@@ -63,9 +63,10 @@ def reconnect(
     session.commit()
     opened = registry.adapter_for(connection.provider).open_account(connection.id, dict(credentials))
     facts = opened.check()
-    connecting.renew(session, actor, connection, facts, credentials, service_ref)
+    current = connections.connection_of(session, connection.account_id, connection.id)
+    connecting.renew(session, actor, current, facts, credentials, service_ref)
     session.commit()
-    return run(session, connection, mend=True)
+    return run(session, current, mend=True)
 
 
 def test(session: Session, actor: Actor, connection: Connection) -> Connection:
@@ -77,8 +78,8 @@ def test(session: Session, actor: Actor, connection: Connection) -> Connection:
 def disconnect(session: Session, actor: Actor, connection: Connection) -> None:
     service_ref, opened = _open(session, connection)
     trouble = connecting.withdraw(opened, service_ref)
-    session.refresh(connection, ["state"])
-    connecting.disconnect(session, actor, connection, trouble)
+    current = connections.connection_of(session, connection.account_id, connection.id)
+    connecting.disconnect(session, actor, current, trouble)
     session.commit()
 
 

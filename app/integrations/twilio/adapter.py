@@ -68,7 +68,8 @@ class TwilioChannel:
             and _same_origin(text, message)
             and same_words(text.body, record.body)
         ]
-        return sorted(found, key=lambda record: record.created_at)
+        # The list is newest first; among those of one second its order says which was earlier.
+        return sorted(reversed(found), key=lambda record: record.created_at)
 
     def _sent_to(self, to: str, since: datetime) -> Iterator[tuple[SentRecord, Any]]:
         page = self._client.messages.page(to=to, page_size=PAGE)

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from app.core.errors import NeedsReconnect, Permanent, ProviderError, Temporary
+from app.core.errors import Permanent, ProviderError, Temporary
 from app.integrations.twilio import wire
 from app.integrations.twilio.client import CONNECT_S, READ_S, shared_session
 
@@ -80,7 +80,4 @@ def _refused(response: requests.Response) -> ProviderError:
     # Fresh pictures are sometimes not there for a moment, and a link of the media store (403) may just have run out.
     if response.status_code in (403, 404):
         return Temporary("Twilio does not have the picture (yet).", str(response.status_code))
-    found = wire.refused(response, "GET")
-    if isinstance(found, NeedsReconnect | Permanent | Temporary):
-        return found
-    return Temporary(found.sentence, found.code)
+    return wire.refused(response, "GET")
