@@ -58,23 +58,23 @@ _ENGLISH = Locale("en")
 
 
 @lru_cache
-def countries() -> list[tuple[str, str]]:
+def countries() -> dict[str, str]:
     names = ((code, name) for code, name in _ENGLISH.territories.items() if len(code) == 2 and code.isalpha())
     left_out = {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"}
-    return sorted(((c, n) for c, n in names if c not in left_out), key=lambda pair: pair[1])
+    return dict(sorted(((c, n) for c, n in names if c not in left_out), key=lambda pair: pair[1]))
 
 
 @lru_cache
-def currencies() -> list[tuple[str, str]]:
+def currencies() -> dict[str, str]:
     """Those in use somewhere today."""
-    codes = {c for code, _ in countries() for c in get_territory_currencies(code)}
-    return sorted((code, f"{code} · {get_currency_name(code, locale=_ENGLISH)}") for code in codes)
+    codes = sorted({c for country in countries() for c in get_territory_currencies(country)})
+    return {code: f"{code} · {get_currency_name(code, locale=_ENGLISH)}" for code in codes}
 
 
 @lru_cache
-def locales() -> list[tuple[str, str]]:
-    codes = [f"{language}_{country}" for language, countries in LOCALES for country in countries.split()]
-    return [(code, Locale.parse(code).get_display_name("en") or code) for code in codes]
+def locales() -> dict[str, str]:
+    codes = [f"{language}_{country}" for language, places in LOCALES for country in places.split()]
+    return {code: Locale.parse(code).get_display_name("en") or code for code in codes}
 
 
 def zones() -> list[tuple[str, str]]:
@@ -98,7 +98,7 @@ class AccountForm(Form):
     timezone = StringField("Time zone")
     locale = SelectField("Dates and numbers as in")
     currency = SelectField("Currency")
-    brand_colour = RadioField("Colour", choices=[(c, c.capitalize()) for c in BRAND_COLOURS])
+    brand_colour = RadioField("Colour", choices={c: c.capitalize() for c in BRAND_COLOURS})
     logo = FileField("Logo")
     quiet_on = BooleanField("Hold texts during quiet hours")
     quiet_from = TimeField("From", [Optional()])

@@ -15,10 +15,10 @@ from app.web.forms import Form
 
 blueprint = Blueprint("account_people", __name__, url_prefix="/a/<account>/settings/people")
 
-ROLES = [
-    ("user", "User: answers customers and looks after contacts"),
-    ("admin", "Admin: also sets up connections, people and this account"),
-]
+ROLES = {
+    "user": "User: answers customers and looks after contacts",
+    "admin": "Admin: also sets up connections, people and this account",
+}
 
 
 class InviteForm(Form):

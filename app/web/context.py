@@ -1,19 +1,22 @@
 """What every template can use: formats in the account's locale and zone, and what the frame shows around a page."""
 
 import hashlib
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import redis
 from flask import Flask, g
 from flask_login import current_user
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from app.core import formats, runtime
+from app.core import formats, htmx, runtime
 from app.core.request_scope import db
-from app.domain import access
+from app.domain import access, inbox
 from app.models.account import Account
-from app.models.conversation import Conversation
+from app.web import identity
 
 
 class Words:
@@ -29,6 +32,10 @@ class Words:
 
     def clock(self, at: datetime) -> str:
         return formats.time_of_day(at, self.zone, self.locale)
+
+    def hour(self, at: datetime) -> str:
+        """Time of day alone, for rows of times whose zone stands in the title."""
+        return formats.time_of_day(at, self.zone, self.locale, with_zone=False)
 
     def day(self, at: datetime) -> str:
         return formats.day(at, self.zone, self.locale)
@@ -59,8 +66,51 @@ def words() -> Words:
 
 def unread_total() -> int:
     """Open conversations of this account with something unread in them."""
-    query = select(func.count()).where(Conversation.unread_count > 0, Conversation.status == "open")
-    return db().scalar(query) or 0
+    try:
+        return inbox.unread_total(db())
+    except SQLAlchemyError:
+        # The frame also stands around the page that says that the database is away.
+        return 0
+
+
+def accounts_count() -> int:
+    """How many accounts this person may open."""
+    try:
+        mine = access.accounts_of(current_user.user).subquery()
+        return db().scalar(select(func.count()).select_from(mine)) or 0
+    except SQLAlchemyError:
+        return 0
+
+
+# For so long an answer of Redis is believed, so that polls do not all ask (or wait) for it.
+PULSE_S = 5
+_pulse = {"asked": float("-inf"), "away": 0.0}
+
+
+def sending_paused() -> bool:
+    """Redis, which paces the sending, cannot be reached: texts wait in the database until it can."""
+    if time.monotonic() - _pulse["asked"] > PULSE_S:
+        try:
+            runtime.current().redis.ping()
+            away = 0.0
+        except (redis.RedisError, OSError):
+            away = 1.0
+        _pulse.update(asked=time.monotonic(), away=away)
+    return bool(_pulse["away"])
+
+
+def banners() -> list[dict[str, Any]]:
+    """What is wrong with this account just now, over every page it affects."""
+    found: list[dict[str, Any]] = []
+    if g.get("account") is not None and sending_paused():
+        found.append(
+            {
+                "kind": "warning",
+                "text": "Sending is paused: a part of the system cannot be reached. Texts wait and go by themselves; "
+                "nothing is lost.",
+            }
+        )
+    return found
 
 
 def _frame() -> dict[str, Any]:
@@ -75,8 +125,12 @@ def _frame() -> dict[str, Any]:
     if current_user.is_authenticated:
         role = current_user.user.agency_role
         values |= {"is_agency_owner": role == "owner", "is_agency_staff": role == "staff"}
+        if not htmx.is_htmx():
+            values["accounts_count"] = accounts_count()
     if found is not None:
         values["can_admin_account"] = found.can_admin
+        if not htmx.is_htmx():
+            values |= {"banners": banners(), "unread_total": unread_total()}
     return values
 
 
@@ -93,5 +147,7 @@ def set_up(app: Flask) -> None:
     app.context_processor(_frame)
     # Globals, not context: macros of imported templates see only these.
     app.jinja_env.globals.update(
-        unread_total_now=unread_total, asset_version=_asset_version(Path(app.static_folder or ""))
+        unread_total_now=unread_total,
+        initials=identity.initials,
+        asset_version=_asset_version(Path(app.static_folder or "")),
     )

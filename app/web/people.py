@@ -20,10 +20,10 @@ from app.web.forms import Form
 
 blueprint = Blueprint("people", __name__, url_prefix="/agency/people")
 
-ROLES = [
-    ("staff", "Staff: works in the accounts you choose and looks after their connections"),
-    ("owner", "Owner: opens every account, makes new ones, invites the team, reads the audit log"),
-]
+ROLES = {
+    "staff": "Staff: works in the accounts you choose and looks after their connections",
+    "owner": "Owner: opens every account, makes new ones, invites the team, reads the audit log",
+}
 
 
 class InviteForm(Form):

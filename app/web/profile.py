@@ -17,7 +17,7 @@ from app.web.forms import Form
 
 blueprint = Blueprint("profile", __name__)
 
-THEMES = [("auto", "Automatic: as this device"), ("light", "Light"), ("dark", "Dark")]
+THEMES = {"auto": "Automatic: as this device", "light": "Light", "dark": "Dark"}
 YEAR_S = 31_536_000
 
 _BROWSERS = (
