@@ -40,7 +40,7 @@ def invite(
 ) -> User:
     """Invites somebody new, or gives somebody who is already here the places as well. Raises Invalid."""
     places = places or []
-    email = _checked(email)
+    email = checked_email(email)
     if agency_role is None and not places:
         raise Invalid({"accounts": "Choose at least one account."})
     user = session.scalar(select(User).where(User.email == email))
@@ -64,7 +64,7 @@ def invite(
     return user
 
 
-def _checked(email: str) -> str:
+def checked_email(email: str) -> str:
     email = passwords.normal_email(email)
     if not _EMAIL.fullmatch(email) or len(email) > 254:
         raise Invalid({"email": "That does not look like an e-mail address."})
