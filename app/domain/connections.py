@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from app.core import runtime
 from app.core.actor import Actor
@@ -56,15 +56,24 @@ def connections_of(session: Session, account_id: uuid.UUID) -> list[Connection]:
     )
 
 
-def is_shared(session: Session, connection: Connection) -> bool:
-    """Another account of this installation uses the same account at the provider."""
-    other = select(Connection.id).where(
-        Connection.provider == connection.provider,
-        Connection.external_ref == connection.external_ref,
-        Connection.account_id != connection.account_id,
-        Connection.state != "disconnected",
+def shared_ids(session: Session, account_id: uuid.UUID) -> set[uuid.UUID]:
+    """Those of the account's connections whose provider account another account of this installation uses too."""
+    other = aliased(Connection)
+    query = (
+        select(Connection.id)
+        .join(
+            other,
+            (other.provider == Connection.provider)
+            & (other.external_ref == Connection.external_ref)
+            & (other.account_id != Connection.account_id),
+        )
+        .where(
+            Connection.account_id == account_id,
+            Connection.state != "disconnected",
+            other.state != "disconnected",
+        )
     )
-    return session.scalar(select(other.exists())) or False
+    return set(session.scalars(query))
 
 
 # Secrets

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import formats, htmx, runtime
 from app.core.request_scope import db
-from app.domain import access, inbox
+from app.domain import access, connections, inbox
 from app.models.account import Account
 from app.web import identity
 
@@ -110,6 +110,19 @@ def banners() -> list[dict[str, Any]]:
                 "nothing is lost.",
             }
         )
+    return found + _connection_banners()
+
+
+def _connection_banners() -> list[dict[str, Any]]:
+    """Whoever cannot mend a connection is told whom to ask."""
+    if g.get("account") is None:
+        return []
+    try:
+        found = connections.banners(db(), g.account.id)
+    except SQLAlchemyError:
+        return []
+    if not g.access.can_admin:
+        found = [each | {"text": f"{each['text']} Ask an admin.", "link_url": None} for each in found]
     return found
 
 

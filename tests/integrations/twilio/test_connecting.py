@@ -158,7 +158,7 @@ def test_two_accounts_share_a_twilio_account_but_not_a_number(provider: Provider
     assert fresh(second).senders[0].state == "released"
     assert str(first.id) in provider.numbers()[0]["sms_url"]
     with tenancy.session_for() as session:
-        assert connections.is_shared(session, second)
+        assert connections.shared_ids(session, cast.other_account.id) == {second.id}
         sender = fresh(second).senders[0]
         connect.take_number(session, cast.actor(cast.dan), cast.other_account.id, sender.id)
         assert str(second.id) in provider.numbers()[0]["sms_url"]
