@@ -77,6 +77,8 @@ class Settings:
     data_dir: Path
     media_dir: Path
     trusted_proxies: int
+    # How long a worker may take for a text before it is taken for dead; tests of dying workers make it short.
+    send_lease_seconds: int
     simulator_url: str
     log_level: str
     hosts: Mapping[str, str] = field(repr=False)
@@ -163,6 +165,7 @@ def load(source: Mapping[str, str] | None = None) -> Settings:
     addresses = hosts | ({"PUBLIC_URL": public_url} if public_url else {})
     problems += [p for name, value in addresses.items() if (p := _url_problem(name, value))]
     proxies = _whole_number(source, "TRUSTED_PROXIES", 0, problems)
+    lease = _whole_number(source, "SEND_LEASE_SECONDS", 60, problems)
     if problems:
         raise ConfigError(problems)
     data_dir = Path(source.get("DATA_DIR") or "var").resolve()
@@ -179,6 +182,7 @@ def load(source: Mapping[str, str] | None = None) -> Settings:
         data_dir=data_dir,
         media_dir=Path(source.get("MEDIA_DIR") or data_dir / "media").resolve(),
         trusted_proxies=proxies,
+        send_lease_seconds=max(5, lease),
         simulator_url=source.get("SIMULATOR_URL", "").rstrip("/"),
         log_level=(source.get("LOG_LEVEL") or "INFO").upper(),
         hosts=hosts,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
-from app.core import tenancy
+from app.core import runtime, tenancy
 from app.core.clock import now
 from app.domain import conversations, media
 from app.domain.channels import OutgoingText
@@ -25,7 +25,6 @@ from app.models.conversation import Conversation
 from app.models.message import Attachment, Message
 from app.models.outbox import OutboxEntry
 
-LEASE = timedelta(seconds=60)
 
 # A text waits behind an earlier one of its conversation that is under way or is tried again.
 _DUE = """
@@ -59,6 +58,11 @@ class Desk:
         return self.connection.state in ("connected", "degraded") and self.sender.state == "active"
 
 
+def lease() -> timedelta:
+    """How long a claim holds. Longer than the slowest batch of provider calls."""
+    return timedelta(seconds=runtime.current().settings.send_lease_seconds)
+
+
 def open_desk(sender_id: uuid.UUID) -> Desk | None:
     with tenancy.session_for() as session:
         row = session.execute(
@@ -80,7 +84,7 @@ def claim(desk: Desk, claim_id: uuid.UUID, most: int) -> list[uuid.UUID]:
     """First transaction: takes up to `most` due rows of the sender for this claim."""
     at = now()
     with tenancy.session_for() as session:
-        values = {"sender": desk.sender.id, "now": at, "lease": at + LEASE, "claim": claim_id, "most": most}
+        values = {"sender": desk.sender.id, "now": at, "lease": at + lease(), "claim": claim_id, "most": most}
         ids = list(session.scalars(_CLAIM, values))
         session.commit()
     return ids

@@ -24,12 +24,15 @@ from app.models.outbox import OutboxEntry
 
 log = structlog.get_logger()
 
-# Longer than our read time-out and the provider's own: by then a request that timed out is over.
-REQUEST_IS_OVER = timedelta(seconds=90)
 # The provider's clock may differ from ours by this much.
 CLOCK_SKEW = timedelta(seconds=30)
 TELL_A_PERSON_AFTER = timedelta(minutes=15)
 TOLD = "Nobody could tell us whether this text was sent. Check with the customer before you send it again."
+
+
+def request_is_over() -> timedelta:
+    """Longer than our read time-out and the provider's own: by then a request that timed out has ended."""
+    return claim.lease() * 1.5
 
 
 def take_over_dead_claims(desk: Desk) -> int:
@@ -137,7 +140,7 @@ def _asked(session: Session, message: Message, entry: OutboxEntry, record: SentR
         session.delete(entry)
         return
     asked_at = entry.asked_at or entry.created_at
-    if entry.answer_settled or now() - asked_at >= REQUEST_IS_OVER:
+    if entry.answer_settled or now() - asked_at >= request_is_over():
         history.note(session, message, "check", "not_there", "Twilio does not have it, so it is sent again.")
         if now() > entry.give_up_at:
             settle.fail(session, message, "Twilio could not take the text for 24 hours.", "", can_retry=True)
@@ -148,7 +151,7 @@ def _asked(session: Session, message: Message, entry: OutboxEntry, record: SentR
         message.state = "queued"
         return
     entry.checks += 1
-    entry.run_at = min(asked_at + REQUEST_IS_OVER, now() + timedelta(seconds=15))
+    entry.run_at = min(asked_at + request_is_over(), now() + timedelta(seconds=15))
 
 
 def _could_not_ask(session: Session, message: Message, entry: OutboxEntry, error: ProviderError) -> None:
