@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload
 
 from app.models.conversation import Conversation
 from app.models.message import Message
@@ -17,7 +17,6 @@ PAGE_SIZE = 30
 class Timeline:
     """`older` is the cursor of the next page, None at the beginning of the story."""
 
-    conversation_id: uuid.UUID | None
     entries: Sequence[Message]
     older: int | None
 
@@ -25,19 +24,17 @@ class Timeline:
 def of_contact(
     session: Session, contact_id: uuid.UUID, *, before: int | None = None, size: int = PAGE_SIZE
 ) -> Timeline:
-    """Messages, comments and events with their attachments."""
-    conversation_id = session.scalar(select(Conversation.id).where(Conversation.contact_id == contact_id))
-    if conversation_id is None:
-        return Timeline(None, [], None)
+    """Messages, comments and events with their attachments, in one query."""
+    conversation = select(Conversation.id).where(Conversation.contact_id == contact_id).scalar_subquery()
     query = (
         select(Message)
-        .where(Message.conversation_id == conversation_id)
-        .options(selectinload(Message.attachments))
+        .where(Message.conversation_id == conversation)
+        .options(joinedload(Message.attachments))
         .order_by(Message.seq.desc())
         .limit(size + 1)
     )
     if before is not None:
         query = query.where(Message.seq < before)
-    rows = session.scalars(query).all()
+    rows = session.scalars(query).unique().all()
     entries = rows[:size]
-    return Timeline(conversation_id, entries, entries[-1].seq if len(rows) > size else None)
+    return Timeline(entries, entries[-1].seq if len(rows) > size else None)

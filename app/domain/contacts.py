@@ -6,12 +6,13 @@ again. Phones and addresses are in contact_points.py, tags in contact_tags.py, l
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.core.actor import Actor
 from app.core.clock import now
@@ -20,9 +21,10 @@ from app.core.folding import clean
 from app.core.tenancy import entered_account
 from app.domain import access, audit, contact_points, contact_tags, custom_fields
 from app.domain.contact_index import index
+from app.domain.sending import queue
 from app.models.account import Account
 from app.models.contact import Contact, CustomField
-from app.models.message import Attachment, Message
+from app.models.message import WAITING_STATES, Attachment, Message
 
 KEPT_AFTER_DELETION = timedelta(days=30)
 NAMES = ("first_name", "last_name", "company")
@@ -36,11 +38,21 @@ def get(session: Session, contact_id: uuid.UUID, *, lock: bool = False) -> Conta
     query = (
         select(Contact)
         .where(Contact.id == contact_id, Contact.deleted_at.is_(None))
-        .options(selectinload(Contact.points))
+        .options(joinedload(Contact.points))
+        .execution_options(populate_existing=True)
     )
     if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
-    found = session.scalar(query)
+        query = query.with_for_update(of=Contact)
+    found = session.scalars(query).unique().one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get_deleted(session: Session, contact_id: uuid.UUID) -> Contact:
+    """A contact that is deleted and not yet gone, with `points`. Raises NotFound."""
+    query = select(Contact).where(Contact.id == contact_id, Contact.deleted_at.is_not(None))
+    found = session.scalar(query.options(selectinload(Contact.points)))
     if found is None:
         raise NotFound
     return found
@@ -57,7 +69,7 @@ def create(
     emails: Sequence[str] = (),
     tags: Iterable[str] = (),
     custom: dict[str, str] | None = None,
-    owner_id: uuid.UUID | None = None,
+    owner_id: uuid.UUID | str | None = None,
     source: str = "",
     notes: str = "",
 ) -> Contact:
@@ -178,20 +190,25 @@ def _set_custom(contact: Contact, key: str, typed: str, fields: list[CustomField
     contact.custom = custom if value is None else {**custom, field.key: value}
 
 
-def chosen(session: Session, contact_ids: Sequence[uuid.UUID]) -> Sequence[Contact]:
-    """Those of the given contacts that exist here, locked, with `points`."""
-    return session.scalars(
+def chosen(session: Session, contact_ids: Sequence[uuid.UUID], *, lock: bool = True) -> Sequence[Contact]:
+    """Those of the given contacts that exist here, with `points`; locked for a change of the contacts themselves."""
+    query = (
         select(Contact)
         .where(Contact.id.in_(contact_ids[:MOST_AT_ONCE]), Contact.deleted_at.is_(None))
         .options(selectinload(Contact.points))
         .order_by(Contact.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    )
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return session.scalars(query).all()
 
 
 def delete(session: Session, actor: Actor, contacts: Sequence[Contact]) -> None:
-    """Hides them everywhere; for good after 30 days."""
+    """Hides them everywhere, for good after 30 days; texts to them that wait are canceled.
+
+    The contacts come unlocked: the house locks a conversation before anything else of it.
+    """
+    _cancel_waiting(session, actor, [contact.id for contact in contacts])
     for contact in contacts:
         contact.deleted_at = now()
         audit.note(
@@ -203,6 +220,18 @@ def delete(session: Session, actor: Actor, contacts: Sequence[Contact]) -> None:
             contact_id=str(contact.id),
         )
     session.flush()
+
+
+def _cancel_waiting(session: Session, actor: Actor, contact_ids: Sequence[uuid.UUID]) -> None:
+    waiting = session.scalars(
+        select(Message)
+        .where(Message.contact_id.in_(contact_ids), Message.state.in_(WAITING_STATES))
+        .order_by(Message.conversation_id, Message.seq)
+    ).all()
+    for message in waiting:
+        # Too late for one that is on its way; it was sent before the contact was deleted.
+        with suppress(Invalid):
+            queue.cancel(session, message, actor.name)
 
 
 def restore(session: Session, actor: Actor, contact_ids: Sequence[uuid.UUID]) -> list[Contact]:
