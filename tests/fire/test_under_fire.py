@@ -113,6 +113,8 @@ def test_nothing_is_lost_and_nothing_goes_twice(rig: Rig) -> None:
         if round_number == 2:
             rig.stop("workers", signal.SIGKILL)
             rig.start_workers(inbound=1, sends=2, chores=1)
+        if round_number == 3:
+            rig.restart_postgres()
         if round_number == 4:
             rig.lose_redis()
     wait_until_settled(rig, 100)
