@@ -58,11 +58,17 @@ def accounts_of(user: User) -> Select[Account]:
 
 
 def search_accounts(session: Session, user: User, text: str, limit: int = 8) -> list[Account]:
-    query = accounts_of(user).order_by(func.lower(Account.name), Account.id).limit(limit)
-    if text.strip():
-        like = f"%{text.strip().lower()}%"
-        query = query.where(or_(func.lower(Account.name).like(like), Account.slug.like(like)))
-    return list(session.scalars(query))
+    """Those whose name begins with the text first, then those with a word that does, then the rest."""
+    text, name = text.strip().lower(), func.lower(Account.name)
+    query = accounts_of(user).limit(limit)
+    if text:
+        begins = name.startswith(text, autoescape=True)
+        word_begins = name.contains(f" {text}", autoescape=True)
+        query = query.where(
+            or_(name.contains(text, autoescape=True), Account.slug.contains(text, autoescape=True))
+        )
+        query = query.order_by(begins.desc(), word_begins.desc())
+    return list(session.scalars(query.order_by(name, Account.id)))
 
 
 def people_of_account(session: Session, account: Account) -> list[User]:

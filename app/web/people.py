@@ -111,7 +111,7 @@ def _person_page(person: User, form: RoleForm) -> str:
     return render_template(
         "agency/person.html",
         nav="agency-people",
-        person=person,
+        member=person,
         form=form,
         accounts=_accounts(),
         chosen=chosen,

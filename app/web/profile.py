@@ -1,6 +1,5 @@
 """One's own page: name, appearance, password, and the browsers one is signed in on."""
 
-import re
 import uuid
 
 from flask import Blueprint, flash, redirect, render_template, request
@@ -113,6 +112,6 @@ def end_session(session_id: uuid.UUID) -> Response:
 def browser(login: LoginSession) -> str:
     """What a browser calls itself, in two words."""
     agent = login.user_agent
-    name = next((words for mark, words in _BROWSERS if re.search(rf"\b{mark}", agent)), "A browser")
+    name = next((words for mark, words in _BROWSERS if mark in agent), "A browser")
     system = next((words for mark, words in _SYSTEMS if mark in agent), "")
     return f"{name} on {system}" if system else name

@@ -44,7 +44,9 @@ def mailed_link(session: Session, kind: str) -> str:
     return found[1]
 
 
-def test_everybody_lands_where_they_work(client: FlaskClient, app: Flask, cast: Cast, session: Session) -> None:
+def test_everybody_lands_where_they_work(
+    client: FlaskClient, app: Flask, cast: Cast, session: Session
+) -> None:
     assert client.get("/").location == "/sign-in"
     assert enter(client, "  ANA@north.test ").location == "/agency/accounts"
     assert client.get("/").location == "/agency/accounts"
@@ -65,7 +67,11 @@ def test_a_wrong_password_and_a_wrong_address_get_the_same_answer(
     session.commit()
     disabled = enter(client, cast.ben.email)
     assert [a.status_code for a in (wrong, unknown, disabled)] == [422] * 3
-    for answer, email in ((wrong, cast.ana.email), (unknown, "ana@elsewhere.test"), (disabled, cast.ben.email)):
+    for answer, email in (
+        (wrong, cast.ana.email),
+        (unknown, "ana@elsewhere.test"),
+        (disabled, cast.ben.email),
+    ):
         page = answer.get_data(as_text=True)
         assert "E-mail and password do not fit together." in page
         assert f'value="{email}"' in page
@@ -96,7 +102,9 @@ def test_old_hashes_are_renewed_at_sign_in(client: FlaskClient, cast: Cast, sess
     assert passwords.fits(cast.ana.password_hash, PASSWORD)
 
 
-def test_tries_are_throttled_by_address_of_the_person(client: FlaskClient, cast: Cast, session: Session) -> None:
+def test_tries_are_throttled_by_address_of_the_person(
+    client: FlaskClient, cast: Cast, session: Session
+) -> None:
     for _ in range(8):
         assert enter(client, cast.ana.email, "wrong").status_code == 422
     for _ in range(3):
@@ -132,7 +140,15 @@ def test_without_redis_nobody_is_locked_out_and_tries_are_still_counted(
 
 @pytest.mark.parametrize(
     "wanted",
-    ["https://evil.test/", "//evil.test", "/\\evil.test", "/\t/evil.test", "javascript:alert(1)", "evil", "/ x"],
+    [
+        "https://evil.test/",
+        "//evil.test",
+        "/\\evil.test",
+        "/\t/evil.test",
+        "javascript:alert(1)",
+        "evil",
+        "/ x",
+    ],
 )
 def test_a_sign_in_leads_nowhere_else(client: FlaskClient, cast: Cast, wanted: str) -> None:
     assert local_path(wanted) is None
@@ -238,7 +254,9 @@ def test_an_invitation_lasts_seven_days(client: FlaskClient, cast: Cast, session
     assert session.scalar(select(User.id).where(User.email == "eve@client.test")) is None
 
 
-def test_a_reset_does_nothing_for_somebody_only_invited(client: FlaskClient, cast: Cast, session: Session) -> None:
+def test_a_reset_does_nothing_for_somebody_only_invited(
+    client: FlaskClient, cast: Cast, session: Session
+) -> None:
     place_ = invitations.Place(cast.account, "user")
     invitations.invite(session, cast.actor(cast.ana), email="eve@client.test", places=[place_])
     session.commit()
@@ -250,7 +268,14 @@ def test_every_post_wants_the_token_against_forgery(app: Flask, cast: Cast) -> N
     client = sign_in(app.test_client(), cast.ana)
     app.config["WTF_CSRF_ENABLED"] = True
     try:
-        for path in ("/sign-in", "/sign-out", "/reset", "/account", "/agency/accounts/new", "/agency/people/invite"):
+        for path in (
+            "/sign-in",
+            "/sign-out",
+            "/reset",
+            "/account",
+            "/agency/accounts/new",
+            "/agency/people/invite",
+        ):
             assert client.post(path, data={}).status_code == 400, path
     finally:
         app.config["WTF_CSRF_ENABLED"] = False
