@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from app.core.errors import NotFound
 from app.models.contact import Contact
 from app.models.conversation import Conversation
 from app.models.message import Message
@@ -50,6 +51,14 @@ def changed_since(session: Session, conversation_id: uuid.UUID, after: int) -> l
         .execution_options(populate_existing=True)
     )
     return sorted(found, key=lambda message: message.seq)
+
+
+def seq_of(session: Session, conversation_id: uuid.UUID) -> int:
+    """The number of the latest change. Raises NotFound for a conversation that is not of this account."""
+    found = session.scalar(select(Conversation.seq).where(Conversation.id == conversation_id))
+    if found is None:
+        raise NotFound
+    return found
 
 
 def message_of(session: Session, conversation_id: uuid.UUID, message_id: uuid.UUID) -> Message | None:

@@ -132,6 +132,7 @@ def points(account: str, contact_id: uuid.UUID) -> Response:
     """Phones and addresses, one of them open for a change when `edit` names it."""
     edit = request.args.get("edit", "")
     if not htmx.is_htmx():
+        contacts.get(db(), contact_id)
         return htmx.go_to(url_for(".show", account=account, contact_id=contact_id, edit=edit or None))
     return _answer(contact_id, ["_points.html"], edit=edit)
 

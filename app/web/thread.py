@@ -92,6 +92,7 @@ def older(account: str, conversation_id: UUID) -> Response:
 def read(account: str, conversation_id: UUID) -> Response:
     """The reader has it on the screen, up to the cursor `after`."""
     if not triage.mark_read(db(), conversation_id, request.form.get("after", 0, int)):
+        threads.seq_of(db(), conversation_id)
         return htmx.nothing_new()
     db().commit()
     if not htmx.is_htmx():
@@ -127,8 +128,8 @@ def assign(account: str, conversation_id: UUID) -> Response:
 
 @blueprint.post(HERE + "/snooze")
 def snooze(account: str, conversation_id: UUID) -> Response:
-    until = later.read_time(request.form.get("until", ""), request.form.get("at", ""), g.account.zone)
     conversation = conversations.locked(db(), conversation_id)
+    until = later.read_time(request.form.get("until", ""), request.form.get("at", ""), g.account.zone)
     before = conversation.seq
     triage.snooze(db(), conversation, until, words().moment(until), actor())
     db().commit()

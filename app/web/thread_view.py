@@ -108,7 +108,8 @@ def older(conversation: Conversation, before: int) -> Shown:
 
 def changes(conversation_id: UUID, after: int, oldest: int, last_day: str) -> Shown:
     """New bubbles, and shown ones that changed; ones older than the oldest shown are left out."""
-    messages = threads.changed_since(db(), conversation_id, after)
+    newest = threads.seq_of(db(), conversation_id)
+    messages = threads.changed_since(db(), conversation_id, after) if newest > after else []
     cursor = threads.cursor_of(messages, after)
     changed = [m for m in messages if oldest <= m.seq <= after]
     new = [m for m in messages if m.seq > after]

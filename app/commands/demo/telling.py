@@ -194,7 +194,7 @@ def _planned(stage: Stage, talk: Conversation, phone: str, line: Line, at: datet
         body=line.text,
         sender=stage.senders[0],
         author_id=author.id,
-        send_at=_wall(day, clock, stage),
+        send_at=_wall(day, clock, stage).replace(second=0),
         author_name=author.name,
     )
     past.move_back(talk, message, at)
@@ -222,6 +222,7 @@ def settle(stage: Stage, script: Script, talk: Conversation, author: User, at: d
         conversations.add_event(stage.session, talk, "assigned", f"{author.name} took this", author.id, at=at)
     if "snoozed" in script.flags:
         until = _wall(now().astimezone(stage.account.zone).date() + timedelta(days=3), "09:00", stage)
+        until = until.replace(second=0)
         talk.snoozed_until = until
         text = f"{author.name} snoozed this until {until.astimezone(stage.account.zone):%A at 9:00}"
         conversations.add_event(stage.session, talk, "snoozed", text, author.id, at=at)

@@ -1,0 +1,159 @@
+"""Migrations on a real Postgres: up, down and up again with rows in the tables; in the end the tables are the models'."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, text
+
+from app.models.tables import Base, tenant_tables
+from app.stack.postgres import EmbeddedPostgres, create_database, drop_database
+from app.stack.redis import EmbeddedRedis
+from tests.conftest import alembic_config
+
+APP = "levelhead_app"
+
+
+@pytest.fixture
+def database(servers: tuple[EmbeddedPostgres, EmbeddedRedis]) -> Iterator[tuple[Config, Engine]]:
+    """An empty database of its own."""
+    postgres, _ = servers
+    name = f"migrations_{uuid.uuid4().hex[:8]}"
+    create_database(postgres, name)
+    url = postgres.url("levelhead_owner", name)
+    engine = create_engine(url)
+    yield alembic_config(url), engine
+    engine.dispose()
+    drop_database(postgres, name)
+
+
+def revisions(config: Config) -> list[str]:
+    """First to last."""
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
+def fill(engine: Engine) -> None:
+    """A row in the tables that other rows hang on, in the words of the first migration."""
+    agency, account, contact, talk = (uuid.uuid4() for _ in range(4))
+    with engine.begin() as connection:
+        for statement in (
+            "insert into agencies (id, name) values (:agency, 'North')",
+            "insert into accounts (id, agency_id, slug, name) values (:account, :agency, 'bright', 'Bright')",
+            "insert into users (id, agency_id, email, name) values (:user, :agency, 'a@b.test', 'Ana')",
+            "insert into contacts (id, account_id, first_name, search) values (:contact, :account, 'Rosa', 'rosa')",
+            "insert into contact_points (id, account_id, contact_id, kind, value) "
+            "values (:point, :account, :contact, 'phone', '+14155550101')",
+            "insert into conversations (id, account_id, contact_id) values (:talk, :account, :contact)",
+            "insert into messages (id, account_id, conversation_id, contact_id, kind, direction, channel, state, "
+            "seq, changed_seq, body) "
+            "values (:message, :account, :talk, :contact, 'message', 'in', 'sms', 'received', 1, 1, 'Hello')",
+        ):
+            connection.execute(
+                text(statement),
+                {
+                    "agency": agency,
+                    "account": account,
+                    "user": uuid.uuid4(),
+                    "contact": contact,
+                    "point": uuid.uuid4(),
+                    "talk": talk,
+                    "message": uuid.uuid4(),
+                },
+            )
+
+
+def bodies(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.scalars(text("select body from messages")))
+
+
+def test_one_head(servers: object) -> None:
+    heads = ScriptDirectory.from_config(alembic_config("postgresql+psycopg://nobody@/none")).get_heads()
+    assert len(heads) == 1, heads
+
+
+def test_numbers_follow_each_other(servers: object) -> None:
+    found = revisions(alembic_config("postgresql+psycopg://nobody@/none"))
+    assert found == [f"{number:04d}" for number in range(1, len(found) + 1)]
+
+
+def test_up_down_up_keeps_the_rows(database: tuple[Config, Engine]) -> None:
+    config, engine = database
+    first, *later = revisions(config)
+    command.upgrade(config, first)
+    fill(engine)
+    for revision in later:
+        command.upgrade(config, revision)
+        command.downgrade(config, "-1")
+        command.upgrade(config, revision)
+        assert bodies(engine) == ["Hello"], revision
+    command.downgrade(config, first)
+    assert bodies(engine) == ["Hello"]
+    command.upgrade(config, "head")
+    assert bodies(engine) == ["Hello"]
+
+
+def test_all_the_way_down_leaves_nothing(database: tuple[Config, Engine]) -> None:
+    config, engine = database
+    command.upgrade(config, "head")
+    command.downgrade(config, "base")
+    with engine.connect() as connection:
+        left = connection.scalars(
+            text(
+                "select relname from pg_class join pg_namespace n on n.oid = relnamespace "
+                "where n.nspname = 'public' and relkind in ('r', 'v', 'S', 'f') and relname <> 'alembic_version'"
+            )
+        ).all()
+        functions = connection.scalars(
+            text(
+                "select proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'public' "
+                "and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')"
+            )
+        ).all()
+    assert (list(left), list(functions)) == ([], [])
+    command.upgrade(config, "head")
+
+
+def test_the_tables_are_the_models(database: tuple[Config, Engine]) -> None:
+    config, engine = database
+    command.upgrade(config, "head")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_every_tenant_table_is_fenced(database: tuple[Config, Engine]) -> None:
+    config, engine = database
+    command.upgrade(config, "head")
+    with engine.connect() as connection:
+        fenced = set(
+            connection.scalars(
+                text(
+                    "select c.relname from pg_class c join pg_policy p on p.polrelid = c.oid "
+                    "where c.relrowsecurity and p.polname = 'fence'"
+                )
+            )
+        )
+        owned = connection.scalar(
+            text("select count(*) from pg_class where relowner = to_regrole(:role)"), {"role": APP}
+        )
+    assert fenced == set(tenant_tables())
+    assert owned == 0
+
+
+def test_the_app_may_not_rewrite_history(database: tuple[Config, Engine]) -> None:
+    config, engine = database
+    command.upgrade(config, "head")
+    with engine.connect() as connection:
+        for table in ("audit_entries", "consent_entries", "message_events"):
+            for right in ("UPDATE", "DELETE", "TRUNCATE"):
+                may = connection.scalar(
+                    text("select has_table_privilege(:role, :table, :right)"),
+                    {"role": APP, "table": table, "right": right},
+                )
+                assert not may, f"{right} on {table}"
