@@ -28,7 +28,8 @@ AT_ONCE = 6
 # A page waits for this; what is not done by then is done by "Run again".
 LONGEST_S = 12.0
 OLD_TOKEN_LASTS = timedelta(days=1)
-SENDS_TEXTS = "sms"
+CHANNEL = "sms"
+TEXTING = ("sms", "mms")
 
 Points = Literal["here", "sibling", "away", "nowhere"]
 
@@ -45,7 +46,8 @@ class AccountFacts:
 
 @dataclass(frozen=True)
 class NumberFacts:
-    """`points`: where texts to it go: here, to a sibling (another connection of this installation), away, nowhere."""
+    """`points`: where texts to it go: here, to a sibling (another connection of this installation), away, nowhere.
+    `hint` is what a person should know about the number although all is set."""
 
     ref: str
     address: str
@@ -53,10 +55,12 @@ class NumberFacts:
     capabilities: Mapping[str, bool]
     points: Points
     service_ref: str | None = None
+    hint: str = ""
 
     @property
     def can_text(self) -> bool:
-        return self.capabilities.get(SENDS_TEXTS, False)
+        """A number that takes pictures takes words, whatever else is said about it."""
+        return any(self.capabilities.get(kind, False) for kind in TEXTING)
 
 
 class TextAccount(Protocol):
@@ -297,7 +301,7 @@ def record(session: Session, connection_id: uuid.UUID, found: Survey) -> Connect
     elif found.facts is not None and connection.state != "disconnected":
         _works_again(session, connection, "degraded" if trouble else "connected")
     if found.numbers is not None:
-        _record_numbers(session, connection, found)
+        _record_numbers(connection, found)
         connections.settle_default(session, connection.account_id)
     return connection
 
@@ -310,9 +314,9 @@ def _works_again(session: Session, connection: Connection, state: str) -> None:
         queue.wake_held(session, connection.id)
 
 
-def _record_numbers(session: Session, connection: Connection, found: Survey) -> None:
+def _record_numbers(connection: Connection, found: Survey) -> None:
     listed = {number.address: number for number in found.numbers or [] if number.can_text}
-    known = {sender.address: sender for sender in connection.senders if sender.channel == SENDS_TEXTS}
+    known = {sender.address: sender for sender in connection.senders if sender.channel == CHANNEL}
     for address, sender in known.items():
         if address not in listed:
             sender.state = "released"
@@ -322,13 +326,8 @@ def _record_numbers(session: Session, connection: Connection, found: Survey) -> 
     for address, number in listed.items():
         known_sender = known.get(address)
         if known_sender is None:
-            known_sender = Sender(
-                account_id=connection.account_id,
-                connection_id=connection.id,
-                channel=SENDS_TEXTS,
-                address=address,
-            )
-            session.add(known_sender)
+            known_sender = Sender(account_id=connection.account_id, channel=CHANNEL, address=address)
+            connection.senders.append(known_sender)
         _record_number(known_sender, number, found.unpointed.get(number.ref), asked)
 
 
@@ -343,7 +342,7 @@ def _record_number(sender: Sender, number: NumberFacts, unpointed: str | None, a
     sender.state = "released" if elsewhere else "active"
     if asked:
         sender.webhook_state = "failed" if unpointed else "set"
-        sender.webhook_error = unpointed
+        sender.webhook_error = unpointed or number.hint or None
     elif number.points == "here":
         sender.webhook_state, sender.webhook_error = "set", None
 

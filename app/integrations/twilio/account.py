@@ -18,6 +18,10 @@ from app.integrations.twilio.client import make_client
 PAGE = 200
 # What Twilio itself writes into a new number.
 PLACEHOLDER = "https://demo.twilio.com/"
+# Somebody chose it on purpose, and Twilio's description of the API knows no value that takes it off again.
+APPLICATION = (
+    "A TwiML application is set for texts to this number and goes before our address. Take it off at Twilio."
+)
 
 
 class TwilioAccount:
@@ -61,7 +65,7 @@ class TwilioAccount:
         return f"Twilio cannot call {host}: set PUBLIC_URL to an https address that the internet can reach."
 
     def numbers(self, service_ref: str | None) -> list[NumberFacts]:
-        in_service = self._service_numbers(service_ref) if service_ref else set()
+        in_service = self._service_numbers(service_ref) if service_ref else frozenset[str]()
         service_points = self._service_points(service_ref) if service_ref else "nowhere"
         return [
             NumberFacts(
@@ -69,17 +73,16 @@ class TwilioAccount:
                 address=str(number.phone_number),
                 name=str(number.friendly_name or number.phone_number),
                 capabilities=_capabilities(number.capabilities),
-                points=service_points if number.sid in in_service else self._points(number),
-                service_ref=service_ref if number.sid in in_service else None,
+                points=service_points
+                if number.phone_number in in_service
+                else self._read(number.sms_url, number.sms_method),
+                service_ref=service_ref if number.phone_number in in_service else None,
+                hint=APPLICATION
+                if number.sms_application_sid and number.phone_number not in in_service
+                else "",
             )
             for number in self._client.incoming_phone_numbers.stream(page_size=PAGE)
         ]
-
-    def _points(self, number: Any) -> Points:
-        # An application at the number takes the place of its own addresses.
-        if number.sms_application_sid:
-            return "away"
-        return self._read(number.sms_url, number.sms_method)
 
     def _read(self, url: str | None, method: str | None) -> Points:
         if not url or url.startswith(PLACEHOLDER):
@@ -91,9 +94,10 @@ class TwilioAccount:
     def _service(self, service_ref: str) -> Any:
         return self._client.messaging.v1.services(service_ref)
 
-    def _service_numbers(self, service_ref: str) -> set[str]:
+    def _service_numbers(self, service_ref: str) -> frozenset[str]:
+        members = self._service(service_ref).phone_numbers
         try:
-            return {str(each.sid) for each in self._service(service_ref).phone_numbers.stream(page_size=PAGE)}
+            return frozenset(str(each.phone_number) for each in members.stream(page_size=PAGE))
         except Permanent as error:
             if error.code != "20404":
                 raise
@@ -117,9 +121,7 @@ class TwilioAccount:
                 use_inbound_webhook_on_number=False,
             )
             return
-        self._client.incoming_phone_numbers(number.ref).update(
-            sms_url=self._inbound, sms_method="POST", sms_application_sid=""
-        )
+        self._client.incoming_phone_numbers(number.ref).update(sms_url=self._inbound, sms_method="POST")
 
     def point_away(self, number: NumberFacts) -> None:
         if number.service_ref:
