@@ -6,6 +6,7 @@ starts). A lost ring costs nothing but the time until the next sweep.
 """
 
 import threading
+import time
 from typing import Any
 
 import redis
@@ -15,6 +16,7 @@ from rq import Queue
 log = structlog.get_logger()
 
 HANGS_MS = 3000
+GATHER_S = 0.02
 Ring = tuple[str, str, tuple[str, ...]]
 
 
@@ -66,6 +68,9 @@ class Bells:
                 push(connection, batch)
             except (redis.RedisError, OSError) as error:
                 log.warning("bell.lost", rings=len(batch), error=type(error).__name__)
+            # What rings meanwhile goes with the next push: under load a few dozen pushes a second are enough.
+            if not self._closing:
+                time.sleep(GATHER_S)
         connection.close()
 
 

@@ -45,10 +45,14 @@ class Database:
                     timeout=5,
                     open=True,
                     kwargs={"autocommit": True, "prepare_threshold": 0, "application_name": "levelhead-raw"},
-                    check=ConnectionPool.check_connection,
                 )
         with self._raw.connection() as connection:
             yield connection
+
+    def drop_dead_raw(self) -> None:
+        """After a lost connection: throws away those that died with it, so that the next try gets a living one."""
+        if self._raw is not None:
+            self._raw.check()
 
     def close(self) -> None:
         if self._raw is not None:

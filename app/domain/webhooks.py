@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import structlog
 from psycopg.types.json import Jsonb
 from sqlalchemy import select, text, update
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 from app.core import jobs, runtime, tenancy
 from app.core.clock import now
 from app.core.crypto import place
+from app.core.db import Database
 from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.domain.sending import backoff
@@ -115,11 +117,20 @@ def record(
         sealed,
         Jsonb(dict(headers)),
     )
-    with found.database.raw() as connection:
-        new = connection.execute(_STORE, values).rowcount == 1
+    try:
+        new = _store(found.database, values)
+    except psycopg.OperationalError:
+        # The server was restarted since; a repeat of the statement does no harm.
+        found.database.drop_dead_raw()
+        new = _store(found.database, values)
     if new:
         jobs.ring(jobs.DRAIN_INBOUND)
     return new
+
+
+def _store(database: Database, values: tuple[object, ...]) -> bool:
+    with database.raw() as connection:
+        return connection.execute(_STORE, values).rowcount == 1
 
 
 def is_due() -> bool:

@@ -6,8 +6,8 @@ same row. https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrid
 """
 
 import re
-import time
 import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -17,6 +17,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app.core import runtime
+from app.core.clock import now
 from app.core.security import public
 from app.core.tenancy import session_for
 from app.domain import connections, webhooks
@@ -27,7 +28,7 @@ blueprint = Blueprint("twilio", __name__, url_prefix="/webhooks/twilio")
 
 # A text of 1,600 characters with ten pictures stays below 25 kB, however it is encoded.
 LARGEST = 64 * 1024
-REMEMBERED_S = 5.0
+REMEMBERED = timedelta(seconds=5)
 REF = re.compile(r"[A-Za-z0-9]{2,64}")
 STATUS = re.compile(r"[A-Za-z_-]{1,40}")
 KEPT_HEADERS = ("I-Twilio-Idempotency-Token",)
@@ -39,11 +40,11 @@ class Doors:
     judged by the row as it is now."""
 
     def __init__(self) -> None:
-        self._known: dict[uuid.UUID, tuple[float, connections.WebhookDoor]] = {}
+        self._known: dict[uuid.UUID, tuple[datetime, connections.WebhookDoor]] = {}
 
     def get(self, connection_id: uuid.UUID) -> connections.WebhookDoor | None:
-        since, door = self._known.get(connection_id, (0.0, None))
-        return door if time.monotonic() - since < REMEMBERED_S else None
+        known = self._known.get(connection_id)
+        return known[1] if known and abs(now() - known[0]) < REMEMBERED else None
 
     def look(self, connection_id: uuid.UUID) -> connections.WebhookDoor | None:
         with session_for() as session:
@@ -51,7 +52,7 @@ class Doors:
         if door is None:
             self._known.pop(connection_id, None)
         else:
-            self._known[connection_id] = (time.monotonic(), door)
+            self._known[connection_id] = (now(), door)
         return door
 
 

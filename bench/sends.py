@@ -1,0 +1,120 @@
+"""Texts per second through the whole send path (rules, ledger of consent, outbox, pace, provider, settling) against the plain
+design of one RQ job for each message, at several answer times of the provider.
+
+Target: at least 10 times the plain design at 30 ms.
+"""
+
+import time
+import uuid
+from typing import Any
+
+import requests
+from rq import Queue
+
+from app.core import runtime, tenancy
+from app.domain import contacts, conversations
+from app.domain.sending import queue, senders
+from app.models.account import Account
+from app.models.message import Message
+from bench.rig import NUMBER, SID, TOKEN, Rig
+
+LATENCIES_MS = (0, 30, 200)
+PEOPLE = 200
+TEXTS = 600
+PLAIN_TEXTS = 120
+
+
+def fill(account: Account, count: int, label: str) -> None:
+    """Queues texts without ringing, as if a burst had been typed."""
+    runtime.current().bells.silent = True
+    with tenancy.session_for(account.id) as session:
+        row = session.get_one(Account, account.id)
+        sender = senders.default_sender(session, account.id)
+        talks = []
+        for number in range(PEOPLE):
+            person = contacts.find_or_create_by_phone(session, account.id, f"+1303556{number:04d}")
+            talks.append((conversations.for_contact(session, person), f"+1303556{number:04d}"))
+        session.commit()
+        for number in range(count):
+            talk, address = talks[number % PEOPLE]
+            queue.queue_text(
+                session, row, talk, to=address, body=f"{label} {number}", sender=sender, author_id=None
+            )
+            if number % 50 == 49:
+                session.commit()
+        session.commit()
+    runtime.current().bells.rung.clear()
+
+
+def drain_all(rig: Rig, account: Account, label: str, count: int) -> float:
+    """Texts per second from the first ring to the last settled row."""
+    fill(account, count, label)
+    begin = time.perf_counter()
+    rig.start_schedule()
+    end = begin + 60
+    while time.perf_counter() < end:
+        if rig.owner("select count(*) from outbox")[0][0] == 0:
+            break
+        time.sleep(0.02)
+    took = time.perf_counter() - begin
+    rig.stop("schedule")
+    return count / took
+
+
+def send_plainly(message_id: str) -> None:
+    """The plain design: one job loads one message, calls the provider, writes one result."""
+    settings = runtime.current().settings
+    account_id, row_id = message_id.split("|")
+    with tenancy.session_for(uuid.UUID(account_id)) as session:
+        message = session.get_one(Message, uuid.UUID(row_id))
+        answer = requests.post(
+            f"{settings.host('TWILIO_API_BASE_URL')}/2010-04-01/Accounts/{SID}/Messages.json",
+            data={"To": message.address, "From": NUMBER, "Body": message.body},
+            auth=(SID, TOKEN),
+            timeout=10,
+        )
+        message.provider_ref = answer.json()["sid"]
+        message.state = "sent"
+        session.commit()
+
+
+def drain_plainly(rig: Rig, account: Account, label: str, count: int, workers: int) -> float:
+    fill(account, count, label)
+    ids = rig.owner("select account_id || '|' || message_id from outbox")
+    rig.owner("delete from outbox")
+    for number in range(workers):
+        rig.start(f"plain-{number}", "-m", "bench.plain_worker")
+    time.sleep(3)
+    jobs = Queue("plain", connection=runtime.current().redis, serializer="json")
+    begin = time.perf_counter()
+    jobs.enqueue_many([Queue.prepare_data("bench.sends.send_plainly", args=(row[0],)) for row in ids])
+    end = begin + 90
+    wanted = "select count(*) from messages where state = 'sent' and body like :label"
+    while time.perf_counter() < end and rig.owner(wanted, label=f"{label} %")[0][0] < count:
+        time.sleep(0.05)
+    took = time.perf_counter() - begin
+    for number in range(workers):
+        rig.stop(f"plain-{number}")
+    return count / took
+
+
+def run() -> dict[str, Any]:
+    rows: dict[str, dict[str, Any]] = {}
+    ratios: dict[str, float] = {}
+    with Rig() as rig:
+        rig.start_simulator()
+        account, _ = rig.found()
+        for latency in LATENCIES_MS:
+            rig.control("/settings", latency_ms=latency)
+            for workers in (1, 2):
+                rig.start_workers(inbound=0, sends=workers, chores=0)
+                time.sleep(3)
+                ours = drain_all(rig, account, f"ours {latency} {workers}", TEXTS)
+                rig.stop("workers")
+                plain = drain_plainly(rig, account, f"plain {latency} {workers}", PLAIN_TEXTS, workers)
+                rows[f"{latency} ms, {workers} worker{'s' if workers > 1 else ''}"] = {
+                    "levelhead per second": ours,
+                    "one job each per second": plain,
+                }
+                ratios[f"levelhead / one job each at {latency} ms, {workers}"] = round(ours / plain, 1)
+    return {"rows": rows, "ratios": ratios, "target": {"levelhead / one job each at 30 ms, 1": 10}}
