@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.core import runtime, tenancy
 from app.core.actor import Actor
 from app.core.clock import now
+from app.core.errors import Invalid
 from app.domain import accounts, audit
 from app.models.account import Account
 from app.models.audit import AuditEntry
@@ -217,7 +218,8 @@ def test_a_logo_is_known_by_its_content(app: Flask, ana: FlaskClient, cast: Cast
         return ana.post(url, data=FORM | limits | {"logo": (io.BytesIO(content), name)}).status_code
 
     assert upload(b"<svg onload=alert(1)>") == 422
-    assert upload(PNG + b"\0" * accounts.LARGEST_LOGO) == 422
+    with pytest.raises(Invalid, match="512 kB"):
+        accounts.set_logo(session, cast.actor(cast.ana), cast.account, PNG + b"\0" * accounts.LARGEST_LOGO)
     assert ana.get("/a/bright-dental/logo").status_code == 404
     assert upload(PNG) == 303
     first = account_of(session, "bright-dental").logo_key
