@@ -298,6 +298,9 @@ def _answer(
         page = render_template("contacts/show.html", **_page_values(contact), wrong=wrong, **more)
         return make_response(page, status)
     values = card_values(contact)
+    # The inbox shows the card alone: what it has no place for is left out.
+    on_page = f"/contacts/{contact_id}" in request.headers.get("HX-Current-URL", "")
+    parts = [part for place, part in enumerate(parts) if part != "_consent.html" or on_page or place == 0]
     if "_consent.html" in parts:
         values |= _consent_values(contact, values["people"])
     in_band = 0 if "undo" in request.form else 1
@@ -308,6 +311,7 @@ def _answer(
             in_band=in_band,
             wrong=wrong or {},
             toast=toast,
+            on_page=on_page,
             **values,
             **more,
         ),

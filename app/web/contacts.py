@@ -68,13 +68,17 @@ def _list_values(view: View) -> dict[str, Any]:
 
 
 @blueprint.get("")
-def index(account: str) -> str:
+def index(account: str) -> Response:
+    """A search gets the rows only and puts itself, without empty parts, into the address bar."""
     view = View.asked()
     values = _list_values(view)
     if htmx.is_htmx():
-        return render_template("contacts/_list.html", **values)
+        answer = make_response(render_template("contacts/_list.html", **values))
+        if not request.headers.get("HX-Current-URL", "").endswith(view.url()):
+            answer.headers["HX-Push-Url"] = view.url()
+        return answer
     values |= {"tags": contact_tags.of_account(db()), "sorts": contact_list.SORTS}
-    return render_template("contacts/index.html", **values)
+    return make_response(render_template("contacts/index.html", **values))
 
 
 @blueprint.get("/tags")

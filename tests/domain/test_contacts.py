@@ -21,9 +21,12 @@ from app.domain import (
     conversations,
     custom_fields,
 )
+from app.domain.sending import queue
 from app.models.audit import AuditEntry
+from app.models.connection import Connection, Sender
 from app.models.contact import Contact
 from app.models.message import Message
+from app.models.outbox import OutboxEntry
 from tests.factories import Cast, make_account
 
 
@@ -168,6 +171,39 @@ def test_after_thirty_days_a_deleted_contact_is_gone_but_not_its_consent(inside:
     assert inside.scalars(select(Message)).all() == []
     again = contacts.create(inside, cast.account, first_name="Rosa", phones=["+14155550101"])
     assert again.points[0].consent == "opted_out"
+
+
+def test_a_text_that_waits_is_canceled_with_its_contact(
+    inside: Session, cast: Cast, session: Session
+) -> None:
+    rosa = contacts.create(inside, cast.account, first_name="Rosa", phones=["+14155550101"])
+    connection = Connection(
+        account_id=cast.account.id, provider="twilio", external_ref="AC1", credentials=b"none"
+    )
+    inside.add(connection)
+    inside.flush()
+    sender = Sender(
+        account_id=cast.account.id, connection_id=connection.id, channel="sms", address="+14155550000"
+    )
+    inside.add(sender)
+    inside.commit()
+    message = queue.queue_text(
+        inside,
+        cast.account,
+        conversations.for_contact(inside, rosa),
+        to="+14155550101",
+        body="See you tomorrow",
+        sender=sender,
+        author_id=cast.cleo.id,
+        send_at=now() + timedelta(days=1),
+    )
+    inside.commit()
+    assert message.state == "scheduled"
+    contacts.delete(inside, cast.actor(cast.cleo), [contacts.get(inside, rosa.id)])
+    inside.commit()
+    inside.refresh(message)
+    assert message.state == "canceled"
+    assert inside.scalars(select(OutboxEntry)).all() == []
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,7 @@ def test_a_field_is_changed_in_place_and_put_back(cleo: FlaskClient, cast: Cast)
     assert 'id="contact-head" hx-swap-oob="true"' in page
     assert "Company saved" in page
     assert '<input type="hidden" name="value" value="Old">' in page
+    assert "contact-title" not in page
     undone = cleo.post(url, data={"value": "Old", "undo": "1"}, headers=HX).get_data(as_text=True)
     assert "Company put back" in undone
     assert 'id="fact-company"' in undone
@@ -228,7 +229,8 @@ def test_consent_needs_a_reason_and_stands_in_the_ledger(cleo: FlaskClient, cast
     kept = cleo.post(url, data={**data, "reason": "r" * 501}, headers=HX)
     assert kept.status_code == 422
     assert "r" * 501 in text_of(kept)
-    page = text_of(cleo.post(url, data={**data, "reason": "Asked on the phone"}, headers=HX))
+    on_page = {**HX, "HX-Current-URL": f"http://localhost{BASE}/{rosa.id}"}
+    page = text_of(cleo.post(url, data={**data, "reason": "Asked on the phone"}, headers=on_page))
     assert "Asked on the phone" in page
     assert "Recorded by a person: Cleo Clark" in page
     assert "Opted out of texts" in page
