@@ -95,7 +95,7 @@ def change(session: Session, actor: Actor, account: Account, facts: AccountFacts
 
 
 def archive(session: Session, actor: Actor, account: Account) -> None:
-    """Hidden and not to be entered; nothing is deleted. What it has queued is not sent while it is archived."""
+    """Hidden and not to be entered; nothing is deleted."""
     if account.archived_at is None:
         account.archived_at = now()
         audit.note(session, actor, "account.archived", account.name, account_id=account.id)

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.core import runtime
 from app.core.actor import Actor
 from app.core.errors import Invalid, NotFound
 from app.domain import audit, mail_links, mails, passwords
@@ -89,8 +90,11 @@ def _add_places(
     for place in new:
         role = "staff" if user.agency_role == "staff" else place.role
         session.add(Membership(user_id=user.id, account_id=place.account.id, role=role))
+    names = [p.account.name for p in new]
     if user.password_hash is None:
-        _mail(session, actor, user, [p.account.name for p in new])
+        _mail(session, actor, user, names)
+    else:
+        _tell(session, actor, user, names)
     _note(session, actor, "user.added_to_account", user, new)
     return user
 
@@ -154,6 +158,28 @@ def _mail(session: Session, actor: Actor, user: User, account_names: list[str]) 
         recipient=user.email,
         subject=f"{actor.name} invites you to {account_names[0] if len(account_names) == 1 else agency.name}",
         kind="invitation",
+        body_text=letter.text,
+        body_html=letter.html,
+        user_id=user.id,
+    )
+
+
+def _tell(session: Session, actor: Actor, user: User, account_names: list[str]) -> None:
+    """Somebody who signs in already learns that there is more to open now."""
+    title = f"You can now open {', '.join(account_names)}"
+    letter = mails.write(
+        "notice",
+        title=title,
+        paragraphs=[f"{actor.name} gave you access. Sign in as always; the account is in the switcher."],
+        action="Open Levelhead",
+        url=runtime.current().settings.public_url,
+    )
+    mails.queue_mail(
+        session,
+        agency_id=user.agency_id,
+        recipient=user.email,
+        subject=title,
+        kind="access_given",
         body_text=letter.text,
         body_html=letter.html,
         user_id=user.id,

@@ -18,6 +18,7 @@ from app.domain import accounts, audit
 from app.models.account import Account
 from app.models.audit import AuditEntry
 from app.models.connection import Connection
+from app.models.mail import Mail
 from app.models.message import Message
 from app.models.user import Membership, User
 from tests import factories
@@ -349,6 +350,18 @@ def test_an_account_admin_looks_after_its_people(app: Flask, cast: Cast, session
     )
     assert dict(iter(roles)) == {cast.ben.id: "staff", cast.cleo.id: "admin"}
     assert session.scalar(select(User.id).where(User.email == "eve@client.test")) is None
+
+
+def test_somebody_who_is_here_already_gets_one_more_account(app: Flask, cast: Cast, session: Session) -> None:
+    factories.make_account(session, cast.agency, "harbor-plumbing")
+    session.commit()
+    ana = sign_in(app.test_client(), cast.ana)
+    ana.post("/a/harbor-plumbing/settings/people/invite", data={"email": cast.cleo.email, "role": "admin"})
+    assert session.scalars(select(Mail.kind)).all() == ["access_given"]
+    cleo = sign_in(app.test_client(), cast.cleo)
+    assert cleo.get("/a/harbor-plumbing/settings/account").status_code == 200
+    assert cleo.get("/a/bright-dental/settings/account").status_code == 403
+    assert cleo.get("/").location == "/a/bright-dental/inbox"
 
 
 def test_the_audit_log_tells_in_words_and_can_be_narrowed(
