@@ -48,6 +48,17 @@ def day(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
     return format_date(local, "d MMM" if local.year == today.year else "d MMM yyyy", locale=locale)
 
 
+def coming_day(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
+    """today, tomorrow, a weekday within six days, else the date; past days as dates."""
+    local, today = at.astimezone(zone).date(), now().astimezone(zone).date()
+    days = (local - today).days
+    if days in (0, 1):
+        return ("today", "tomorrow")[days]
+    if 1 < days < 7:
+        return format_date(local, "EEEE", locale=locale)
+    return format_date(local, "d MMM" if local.year == today.year else "d MMM yyyy", locale=locale)
+
+
 def age(at: datetime, locale: Locale) -> str:
     """How long ago, in one short unit: now, 5m, 3h, 2d, 4w, 1y."""
     seconds = max(0, int((now() - at).total_seconds()))

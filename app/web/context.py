@@ -40,6 +40,10 @@ class Words:
     def day(self, at: datetime) -> str:
         return formats.day(at, self.zone, self.locale)
 
+    def when(self, at: datetime) -> str:
+        """A moment to come, inside a sentence: today at 6:00 PM EST, Monday at 9:00 AM EST, 4 Mar at 9:00 AM EST."""
+        return f"{formats.coming_day(at, self.zone, self.locale)} at {self.clock(at)}"
+
     def age(self, at: datetime) -> str:
         return formats.age(at, self.locale)
 
@@ -106,7 +110,7 @@ def banners() -> list[dict[str, Any]]:
         found.append(
             {
                 "kind": "warning",
-                "text": "Sending is paused: a part of the system cannot be reached. Texts wait and go by themselves; "
+                "text": "Sending is paused: Redis, which paces it, cannot be reached. Texts wait here and go by themselves; "
                 "nothing is lost.",
             }
         )

@@ -13,7 +13,7 @@ from app.core.request_scope import actor, db
 from app.domain import contact_list, contacts, conversations, inbox, later, phones, threads, triage
 from app.domain.inbox import Page
 from app.web import thread_view
-from app.web.context import words
+from app.web.context import banners, words
 
 blueprint = Blueprint("inbox", __name__)
 
@@ -53,6 +53,7 @@ def list_context() -> dict[str, Any]:
     names = threads.names_of(
         db(), {r.conversation.assigned_to for r in page.rows if r.conversation.assigned_to}
     )
+    trouble = banners()
     open_id = parse_id(request.view_args.get("conversation_id") if request.view_args else "")
     return {
         "tab": tab,
@@ -62,7 +63,8 @@ def list_context() -> dict[str, Any]:
         "counts": counts,
         "names": names,
         "open_id": open_id or parse_id(request.args.get("open", "")),
-        "digest": _digest(page, counts, names),
+        "banners": trouble,
+        "digest": _digest(page, counts, names, trouble),
         "unread_total": counts["all"],
         "row_query": query_of(tab, search),
         "list_url": url_for("inbox.rows", account=g.account.slug) + query_of(tab, search, after=after),
@@ -76,8 +78,8 @@ def query_of(tab: str, search: str, **more: str) -> str:
     return f"?{text}" if text else ""
 
 
-def _digest(page: Page, counts: dict[str, int], names: dict[Any, str]) -> str:
-    """Equal as long as the rows look the same."""
+def _digest(page: Page, counts: dict[str, int], names: dict[Any, str], trouble: list[dict[str, Any]]) -> str:
+    """Equal as long as the rows look the same, and the banners over them."""
     seen = [
         (
             str(c.id),
@@ -96,7 +98,7 @@ def _digest(page: Page, counts: dict[str, int], names: dict[Any, str]) -> str:
         for row in page.rows
         for c in (row.conversation,)
     ]
-    return hashlib.sha256(repr((seen, sorted(counts.items()))).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((seen, sorted(counts.items()), [str(banner["text"]) for banner in trouble])).encode()).hexdigest()[:16]
 
 
 @blueprint.get("/a/<account>/inbox")
@@ -158,7 +160,7 @@ def _do_to_all(found: list[Any], deed: str) -> None:
     elif deed == "snooze":
         until = later.read_time(request.form.get("until", ""), request.form.get("at", ""), g.account.zone)
         for conversation in found:
-            triage.snooze(db(), conversation, until, words().moment(until), actor())
+            triage.snooze(db(), conversation, until, words().when(until), actor())
     elif deed in triage.DEEDS:
         for conversation in found:
             triage.DEEDS[deed](db(), conversation, actor())

@@ -131,10 +131,10 @@ def snooze(account: str, conversation_id: UUID) -> Response:
     conversation = conversations.locked(db(), conversation_id)
     until = later.read_time(request.form.get("until", ""), request.form.get("at", ""), g.account.zone)
     before = conversation.seq
-    triage.snooze(db(), conversation, until, words().moment(until), actor())
+    triage.snooze(db(), conversation, until, words().when(until), actor())
     db().commit()
     undo = {"deed": "wake", "ids": str(conversation_id)}
-    return changed(account, conversation_id, before, f"Snoozed until {words().moment(until)}", undo)
+    return changed(account, conversation_id, before, f"Snoozed until {words().when(until)}", undo)
 
 
 def changed(

@@ -73,7 +73,8 @@ def day_key(at: datetime) -> str:
 def _reason(message: Message) -> tuple[str, str]:
     """The sentence and the next step that stand under a text that waits or did not go."""
     wanted = {"refused": ("refuse",), "held": ("hold",), "scheduled": ("hold",)}.get(message.state or "", ())
-    steps = [step for step in message.trace if step.get("outcome") in wanted]
+    # "Scheduled for …" is said by the time itself.
+    steps = [s for s in message.trace if s.get("outcome") in wanted and s.get("step") != "schedule"]
     step: dict[str, Any] = steps[-1] if steps else {}
     if message.state in ("failed", "checking"):
         return message.error_text or "", ""

@@ -11,8 +11,13 @@
     handleSwap(style, target, fragment) {
       const morphStyle = STYLES[style];
       if (!morphStyle) return false;
-      // ignoreActiveValue: a poll must not overwrite what somebody is typing.
-      return Idiomorph.morph(target, fragment.children, { morphStyle, ignoreActiveValue: true });
+      // A poll must not overwrite what somebody is typing. Only then: the option also skips everything inside the focused
+      // element, and a focused link (a row of a list) has to follow its news.
+      const active = document.activeElement;
+      const ignoreActiveValue = Boolean(active && active.matches("input, textarea, select, [contenteditable]"));
+      // Styles are only ever set by behaviours (the place of an open menu); the server's markup holds none.
+      const callbacks = { beforeAttributeUpdated: (name) => name !== "style" };
+      return Idiomorph.morph(target, fragment.children, { morphStyle, ignoreActiveValue, callbacks });
     },
   });
 })();

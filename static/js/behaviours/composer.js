@@ -10,9 +10,10 @@
     const isComment = () => form.elements.mode.value === "comment";
 
     const measure = () => htmx.trigger(body, "measure");
+    // Elsewhere the stylesheet's field-sizing does it.
     const grow = () => {
-      body.style.height = "auto";
-      body.style.height = `${body.scrollHeight}px`;
+      if (CSS.supports("field-sizing", "content")) return;
+      body.rows = Math.min(12, Math.max(2, body.value.split("\n").length, Math.ceil(body.value.length / 60)));
     };
     const setText = (text, at = text.length) => {
       body.value = text;

@@ -90,6 +90,13 @@
     }
   });
 
+  // An answer about a conversation that has been left meanwhile must not reach the one that is open now.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const about = /\/inbox\/c\/([0-9a-f-]+)\/./.exec(event.detail.requestConfig.path);
+    const open = document.querySelector("[data-conversation]");
+    if (about && open && open.dataset.conversation !== about[1]) event.detail.shouldSwap = false;
+  });
+
   // A poll says whether somebody is writing.
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id !== "thread-poll") return;
