@@ -1,0 +1,107 @@
+"""axe-core on every screen, light and dark, wide and narrow: nothing serious, nothing critical."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.journeys.conftest import Open, Stack
+
+AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text()
+SIGNED_OUT = ("/sign-in", "/reset")
+SIGNED_IN = (
+    "/agency/accounts",
+    "/agency/accounts/new",
+    "/agency/people",
+    "/agency/people/invite",
+    "/agency/audit",
+    "/a/harbor-plumbing/inbox?tab=all",
+    "/a/harbor-plumbing/inbox/new",
+    "/a/harbor-plumbing/contacts",
+    "/a/harbor-plumbing/contacts/new",
+    "/a/harbor-plumbing/snippets",
+    "/a/harbor-plumbing/snippets/new",
+    "/a/harbor-plumbing/settings/connections",
+    "/a/harbor-plumbing/settings/connections/new",
+    "/a/harbor-plumbing/settings/account",
+    "/a/harbor-plumbing/settings/people",
+    "/a/harbor-plumbing/settings/fields",
+    "/account",
+)
+LOOKS = (("light", 1280), ("dark", 390))
+
+
+def problems(page: Page) -> list[str]:
+    """Serious and critical violations, each with the first element it is about."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE)
+    found: list[dict[str, Any]] = page.evaluate(
+        "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+    )
+    return [
+        f"{each['id']}: {each['help']} ({len(each['nodes'])}×), {each['nodes'][0]['html'][:160]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_signed_out(open_browser: Open, scheme: str, width: int) -> None:
+    page = open_browser(width=width, scheme=scheme)
+    wrong = []
+    for screen in SIGNED_OUT:
+        page.goto(screen)
+        wrong += [f"{screen}: {each}" for each in problems(page)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_signed_in(open_browser: Open, scheme: str, width: int) -> None:
+    page = open_browser("ana", width=width, scheme=scheme)
+    wrong = []
+    for screen in SIGNED_IN:
+        page.goto(screen)
+        wrong += [f"{screen}: {each}" for each in problems(page)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize(
+    ("account", "name"),
+    [
+        ("harbor-plumbing", "Jerome Wallace"),
+        ("bright-smile-dental", "Peter Novak"),
+        ("luna-yoga", "Isabel Cruz"),
+    ],
+)
+def test_a_conversation(open_browser: Open, scheme: str, width: int, account: str, name: str) -> None:
+    """With a picture, with a refused text, with a scheduled one; then the answer to "why?"."""
+    page = open_browser("ana", width=width, scheme=scheme)
+    page.goto(f"/a/{account}/inbox?tab=all")
+    page.locator(".talk-link", has_text=name).click()
+    page.get_by_label(f"Message to {name}").wait_for()
+    wrong = problems(page)
+    page.locator(".bubble-why").last.click()
+    page.locator(".why-steps").wait_for()
+    wrong += problems(page)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_a_contact(open_browser: Open, scheme: str, width: int) -> None:
+    page = open_browser("ana", width=width, scheme=scheme)
+    page.goto("/a/harbor-plumbing/contacts?q=jerome")
+    page.goto(page.locator("a[href*='/contacts/0']").first.get_attribute("href") or "")
+    assert not problems(page)
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_the_simulator(open_browser: Open, stack: Stack, scheme: str, width: int) -> None:
+    page = open_browser(width=width, scheme=scheme)
+    wrong = []
+    for screen in ("/", "/panel", "/mail"):
+        page.goto(stack.simulator + screen)
+        page.wait_for_timeout(300)
+        wrong += [f"{screen}: {each}" for each in problems(page)]
+    assert not wrong, "\n".join(wrong)
