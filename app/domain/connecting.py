@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from app.core import runtime
 from app.core.actor import Actor
 from app.core.clock import now
 from app.core.errors import Invalid, NeedsReconnect, ProviderError
@@ -28,6 +29,7 @@ AT_ONCE = 6
 # A page waits for this; what is not done by then is done by "Run again".
 LONGEST_S = 12.0
 OLD_TOKEN_LASTS = timedelta(days=1)
+NOT_YET = "Its texts do not come here yet."
 CHANNEL = "sms"
 TEXTING = ("sms", "mms")
 
@@ -122,7 +124,9 @@ def survey(
             step, True, f"Accepted: {found.facts.name}.{' ' + found.facts.note if found.facts.note else ''}"
         )
         cannot = account.cannot_call_us()
-        found.note("address", not cannot, cannot or "The provider can call us at our public address.")
+        found.note(
+            "address", not cannot, cannot or f"Texts reach us at {runtime.current().settings.public_url}."
+        )
         step = "numbers"
         listed = account.numbers(service_ref)
         found.numbers = listed
@@ -165,7 +169,7 @@ def _point_numbers(
                 "Its texts go to another account here; a number has one address only."
             )
         elif number.points != "here":
-            found.unpointed[number.ref] = "Its texts do not come here yet."
+            found.unpointed[number.ref] = NOT_YET
     siblings = {n.ref for n in texting if n.points == "sibling" and n.ref not in take}
     todo = [n for n in texting if n.ref in found.unpointed and n.ref not in siblings]
     if mend and todo:
@@ -179,9 +183,13 @@ def _point_numbers(
     words = f"Texts to {_count(done, 'number')} come here."
     failed = [n for n in todo if n.ref in found.unpointed]
     if siblings:
-        words += f" {_count(len(siblings), 'number')} belongs to another account here and was left alone."
+        words += f" Left with another account here: {_count(len(siblings), 'number')}."
     if failed:
-        words += f" {_count(len(failed), 'number')} does not: {found.unpointed[failed[0].ref]}"
+        names = ", ".join(number.address for number in failed[:3]) + (
+            " and others" if len(failed) > 3 else ""
+        )
+        reason = found.unpointed[failed[0].ref]
+        words += f" Not yet: {names}.{'' if reason == NOT_YET else ' ' + reason}"
     found.note("webhooks", done > 0 and not failed, words)
 
 
@@ -248,7 +256,7 @@ def create(
     connections.seal_credentials(made, credentials)
     session.add(made)
     session.flush()
-    audit.note(session, actor, "connection.created", facts.name, account_id=account.id, ref=facts.ref)
+    audit.note(session, actor, "connection.connected", facts.name, account_id=account.id, ref=facts.ref)
     return made
 
 

@@ -277,7 +277,7 @@ def make_default(session: Session, actor: Actor, sender: Sender) -> None:
     if sender.state != "active":
         raise Invalid({"": "Only a working number can be the default."})
     _set_default(session, sender)
-    audit.note(session, actor, "sender.made_default", sender.address, account_id=sender.account_id)
+    audit.note(session, actor, "connection.default_changed", sender.address, account_id=sender.account_id)
 
 
 def set_pace(session: Session, actor: Actor, sender: Sender, text: str) -> None:
@@ -292,7 +292,7 @@ def set_pace(session: Session, actor: Actor, sender: Sender, text: str) -> None:
         audit.note(
             session,
             actor,
-            "sender.pace_changed",
+            "connection.pace_changed",
             sender.address,
             account_id=sender.account_id,
             before=str(sender.per_second),

@@ -86,7 +86,7 @@ def disconnect(session: Session, actor: Actor, connection: Connection) -> None:
 def take_number(session: Session, actor: Actor, account_id: uuid.UUID, sender_id: uuid.UUID) -> Connection:
     """Lets a number that calls another account of this installation call this one instead."""
     sender = connections.sender_of(session, account_id, sender_id)
-    audit.note(session, actor, "sender.taken_over", sender.address, account_id=account_id)
+    audit.note(session, actor, "connection.number_taken_over", sender.address, account_id=account_id)
     return run(session, sender.connection, mend=True, take=(sender.provider_ref,))
 
 

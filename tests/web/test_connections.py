@@ -39,14 +39,25 @@ def set_state(connection: Connection, state: str) -> None:
 
 
 def test_from_nothing_to_connected(ana: FlaskClient, provider: Provider):
-    assert "No number to text from yet" in ana.get(HOME).text
-    assert "Account SID" in ana.get(f"{HOME}/new").text
+    empty = ana.get(HOME).text
+    assert "No number to text from yet" in empty
+    assert f'href="{HOME}/new"' in empty
+    assert f'action="{HOME}/new"' in ana.get(f"{HOME}/new").text
     provider.register()
     answer = ana.post(f"{HOME}/new", data=TYPED)
     assert (answer.status_code, answer.location) == (303, HOME)
     page = ana.get(HOME).text
     assert "Twilio is connected." in page
-    for words in ("Bright Smile", SID, "(415) 555-0100", "Default", "SMS", "MMS", "All steps worked", "Nothing yet"):
+    for words in (
+        "Bright Smile",
+        SID,
+        "(415) 555-0100",
+        "Default",
+        "SMS",
+        "MMS",
+        "All steps worked",
+        "Nothing yet",
+    ):
         assert words in page, words
     assert TOKEN not in page
 
@@ -130,6 +141,7 @@ def test_reconnect(ana: FlaskClient, provider: Provider, cast: Cast):
     set_state(made, "reconnect_needed")
     page = ana.get(f"{HOME}/{made.id}/reconnect").text
     assert SID in page
+    assert f'action="{HOME}/{made.id}/reconnect"' in page
     assert TOKEN not in page
     other = "AC" + "9" * 32
     provider.register(other, TOKEN, "+14155550199")
