@@ -79,6 +79,10 @@ class Settings:
     trusted_proxies: int
     # How long a worker may take for a text before it is taken for dead; tests of dying workers make it short.
     send_lease_seconds: int
+    # How long what a provider sent us is kept for replays; the message it became stays.
+    webhook_payload_days: int
+    # Who shows it may read /metrics from elsewhere; without one only this machine may.
+    metrics_token: str = field(repr=False)
     simulator_url: str
     log_level: str
     hosts: Mapping[str, str] = field(repr=False)
@@ -166,6 +170,7 @@ def load(source: Mapping[str, str] | None = None) -> Settings:
     problems += [p for name, value in addresses.items() if (p := _url_problem(name, value))]
     proxies = _whole_number(source, "TRUSTED_PROXIES", 0, problems)
     lease = _whole_number(source, "SEND_LEASE_SECONDS", 60, problems)
+    payload_days = _whole_number(source, "WEBHOOK_PAYLOAD_DAYS", 30, problems)
     if problems:
         raise ConfigError(problems)
     data_dir = Path(source.get("DATA_DIR") or "var").resolve()
@@ -183,6 +188,8 @@ def load(source: Mapping[str, str] | None = None) -> Settings:
         media_dir=Path(source.get("MEDIA_DIR") or data_dir / "media").resolve(),
         trusted_proxies=proxies,
         send_lease_seconds=max(5, lease),
+        webhook_payload_days=max(1, payload_days),
+        metrics_token=source.get("METRICS_TOKEN", ""),
         simulator_url=source.get("SIMULATOR_URL", "").rstrip("/"),
         log_level=(source.get("LOG_LEVEL") or "INFO").upper(),
         hosts=hosts,

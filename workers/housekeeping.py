@@ -20,7 +20,6 @@ from workers import stopping
 
 log = structlog.get_logger()
 
-PAYLOADS_KEPT = timedelta(days=30)
 UPLOADS_KEPT = timedelta(days=2)
 
 
@@ -58,8 +57,9 @@ def _ask_for_reports(account_id: uuid.UUID) -> None:
 def each_hour() -> None:
     """Contents past their age, contacts deleted long ago, uploads that were never sent, sign-ins that ended."""
     bells.take_down(runtime.current().redis, jobs.EACH_HOUR.function, ())
+    kept = timedelta(days=runtime.current().settings.webhook_payload_days)
     with tenancy.session_for() as session:
-        erased = webhooks.erase_payloads(session, PAYLOADS_KEPT)
+        erased = webhooks.erase_payloads(session, kept)
         session.execute(delete(LoginSession).where(LoginSession.expires_at < now() - timedelta(days=30)))
         session.commit()
     if erased:
