@@ -310,7 +310,10 @@ def settle_default(session: Session, account_id: uuid.UUID) -> None:
             .join(Connection, Connection.id == Sender.connection_id)
             .where(Sender.account_id == account_id, Sender.state == "active")
             .order_by(
-                Connection.state == "disconnected", Sender.is_default.desc(), Sender.created_at, Sender.address
+                Connection.state == "disconnected",
+                Sender.is_default.desc(),
+                Sender.created_at,
+                Sender.address,
             )
         )
     )
