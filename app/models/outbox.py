@@ -39,6 +39,9 @@ class OutboxEntry(Base):
     checks: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     give_up_at: Mapped[datetime]
+    # Past this nobody wants the text any more, whatever held it; `expiry_text` says why.
+    expires_at: Mapped[datetime | None]
+    expiry_text: Mapped[str] = mapped_column(default="", server_default="")
 
     __table_args__ = (
         ForeignKeyConstraint(

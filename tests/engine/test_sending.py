@@ -11,7 +11,7 @@ from app.core import runtime, tenancy
 from app.core.clock import now
 from app.core.errors import Invalid
 from app.domain import connections, conversations
-from app.domain.sending import claim, drain, queue, senders, why
+from app.domain.sending import breaker, claim, drain, queue, senders, why
 from app.models.account import Account
 from app.models.connection import Connection, Sender
 from app.models.message import Message
@@ -321,3 +321,49 @@ def test_a_comment_can_have_no_row_in_the_queue(desk: Desk) -> None:
         session.flush()
         with pytest.raises(IntegrityError):
             queue.put_in_outbox(session, comment, now())
+
+
+def test_an_outage_opens_the_breaker_one_text_probes_and_the_rest_follows_in_order(
+    desk: Desk, provider: Provider
+) -> None:
+    provider.fault("server_error", status=503, path="Messages", method="POST", times=None)
+    people = [f"+1303555{n:04d}" for n in range(8)]
+    ids = [desk.queue(f"To {n}", to=address) for n, address in enumerate(people)]
+    run_jobs()
+    asked = len([r for r in provider.requests() if r["method"] == "POST" and "Messages" in r["path"]])
+    with tenancy.session_for() as session:
+        found = breaker.of(session, desk.connection.id)
+    assert found is not None and found.reason
+    more = desk.queue("Behind the breaker", to="+13035550200")
+    drain_now(desk)
+    assert len([r for r in provider.requests() if r["method"] == "POST" and "Messages" in r["path"]]) == asked
+    with tenancy.session_for(desk.account.id) as session:
+        last = why.explain(session, session.get_one(Message, more))[-1]
+    assert last.title == "Next try" and "trouble" in last.text
+    provider.http.delete(f"{provider.url}/_sim/faults", timeout=5)
+    for seconds in (20, 60, 120, 240):
+        runtime.current().redis.flushdb()
+        with later(seconds):
+            drain_now(desk)
+    assert sorted(t["body"] for t in provider.sent()) == sorted(
+        [*(f"To {n}" for n in range(8)), "Behind the breaker"]
+    )
+    assert {desk.message(i).state for i in [*ids, more]} == {"sent"}
+    with tenancy.session_for() as session:
+        assert breaker.of(session, desk.connection.id) is None
+
+
+def test_a_text_that_nobody_wants_any_more_is_dropped_and_says_so(desk: Desk, provider: Provider) -> None:
+    message_id = desk.queue(
+        "Your visit is in an hour",
+        send_at=now() + timedelta(minutes=1),
+        expires_at=now() + timedelta(minutes=30),
+        expiry_text="The visit had begun before it could be sent.",
+    )
+    with later(3600):
+        drain_now(desk)
+    message = desk.message(message_id)
+    assert (
+        message.state == "canceled" and message.error_text == "The visit had begun before it could be sent."
+    )
+    assert provider.sent() == [] and desk.waiting() == []

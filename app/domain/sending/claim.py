@@ -148,6 +148,9 @@ def _lock_conversations(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID
 def _still_allowed(
     session: Session, desk: Desk, entry: OutboxEntry, message: Message, talk: Conversation, contact: Contact
 ) -> bool:
+    if entry.expires_at is not None and entry.expires_at <= now():
+        _drop_expired(session, entry, message)
+        return False
     verdict = Verdict()
     decisions.ask_consent(session, verdict, message.address)
     if verdict.refused:
@@ -168,7 +171,9 @@ def _still_allowed(
     return True
 
 
-def release(session: Session, ids: list[uuid.UUID], run_at: datetime | None = None, *, tries: int = 1) -> None:
+def release(
+    session: Session, ids: list[uuid.UUID], run_at: datetime | None = None, *, tries: int = 1
+) -> None:
     """Puts claimed rows back; with `run_at` not before then. `tries` are the tries that did not count."""
     values: dict[str, object] = {
         "state": "waiting",
@@ -179,6 +184,14 @@ def release(session: Session, ids: list[uuid.UUID], run_at: datetime | None = No
     if run_at is not None:
         values["run_at"] = run_at
     session.execute(update(OutboxEntry).where(OutboxEntry.message_id.in_(ids)).values(**values))
+
+
+def _drop_expired(session: Session, entry: OutboxEntry, message: Message) -> None:
+    """It was held for too long to be of use: dropped, and says so."""
+    message.state, message.settled_at = "canceled", now()
+    message.error_text = entry.expiry_text or "It was held for so long that it is no longer wanted."
+    history.note(session, message, "expiry", "canceled", message.error_text)
+    session.execute(delete(OutboxEntry).where(OutboxEntry.message_id == message.id))
 
 
 def put_back(session: Session, ids: list[uuid.UUID]) -> None:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 from sqlalchemy import text
@@ -19,13 +20,14 @@ from app.core.errors import Ambiguous, NeedsReconnect, Permanent, ProviderError,
 from app.core.ids import new_id
 from app.core.limits import Pace, Pacer, PacingUnavailable
 from app.domain.channels import Accepted, OutgoingText, TextChannel
-from app.domain.sending import claim, reconcile, settle
+from app.domain.sending import breaker, claim, reconcile, settle
 from app.domain.sending.claim import Desk
 from app.domain.sending.settle import Outcome
 
 log = structlog.get_logger()
 
-BATCH = 100
+# So few that even the slowest batch ends within the lease.
+BATCH = 64
 SIDE_BY_SIDE = 16
 # A wait shorter than this is slept through, a longer one is left to the scheduler.
 SLEEP_AT_MOST = 0.3
@@ -79,14 +81,18 @@ def _drain_alone(
     desk = claim.open_desk(sender_id)
     if desk is None or not desk.usable:
         return 0, False
+    pacer = Pacer(runtime.current().redis)
+    probe_at = _probe_at(desk)
+    if probe_at is not None and probe_at > now():
+        pacer.come_back(str(sender_id), probe_at.timestamp())
+        return 0, False
     reconcile.take_over_dead_claims(desk)
     channel = open_channel(desk)
-    pacer = Pacer(runtime.current().redis)
     reconcile.check_due(desk, channel)
-    total = 0
+    total, most = 0, BATCH if probe_at is None else 1
     with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="send") as pool:
         while keep_on() and time.monotonic() < end:
-            granted = _turns(desk, pacer)
+            granted = _turns(desk, pacer, most)
             if granted == 0:
                 return total, False
             outcomes = _send_batch(desk, channel, pool, granted)
@@ -95,13 +101,21 @@ def _drain_alone(
                 return total, False
             if not outcomes:
                 return total, True
+            most = BATCH
     return total, True
 
 
-def _turns(desk: Desk, pacer: Pacer) -> int:
+def _probe_at(desk: Desk) -> datetime | None:
+    """When the open breaker of the connection lets one text through; None when it is closed."""
+    with tenancy.session_for() as session:
+        found = breaker.of(session, desk.connection.id)
+        return found.next_probe_at if found is not None else None
+
+
+def _turns(desk: Desk, pacer: Pacer, most: int) -> int:
     """How many may go now; 0 when nothing is due or the pace says later, which is then arranged."""
     with tenancy.session_for() as session:
-        due = claim.count_due(session, desk.sender.id, BATCH)
+        due = claim.count_due(session, desk.sender.id, most)
     if due == 0:
         return 0
     paces = (
@@ -178,4 +192,8 @@ def _must_stop(desk: Desk, pacer: Pacer, outcomes: list[Outcome]) -> bool:
         seconds = max(r.after or 5.0 for r in slower)
         pacer.pause(str(desk.sender.id), seconds)
         pacer.come_back(str(desk.sender.id), now().timestamp() + seconds)
+    probe_at = breaker.note(desk.connection.id, results)
+    if probe_at is not None:
+        pacer.come_back(str(desk.sender.id), probe_at.timestamp())
+        return True
     return bool(slower) or any(isinstance(r, NeedsReconnect) for r in results)

@@ -39,11 +39,14 @@ def queue_text(
     client_key: str | None = None,
     ignore_quiet_hours: bool = False,
     author_name: str = "A colleague",
+    expires_at: datetime | None = None,
+    expiry_text: str = "",
 ) -> Message:
     """Stores the text with the reasons for what will happen to it; the caller commits and the bell rings then.
 
     The same `client_key` gives the same message however often it is sent. Raises Invalid for what a person has to
-    mend. The message comes back queued, scheduled, held or refused.
+    mend. The message comes back queued, scheduled, held or refused. Past `expires_at` it is dropped instead of sent,
+    with `expiry_text` as the reason.
     """
     conversation = conversations.locked(session, conversation.id)
     if client_key and (twin := _by_client_key(session, client_key)) is not None:
@@ -86,6 +89,9 @@ def queue_text(
         zone, locale = account.zone, formats.locale_of(account.locale)
         verdict.add("schedule", "hold", f"Scheduled for {formats.date_and_time(send_at, zone, locale)}.")
     _finish(session, message, verdict, files)
+    if expires_at is not None and not verdict.refused:
+        entry = session.get_one(OutboxEntry, message.id)
+        entry.expires_at, entry.expiry_text = expires_at, expiry_text
     conversations.show_last(conversation, message, "Picture" if files else "")
     return message
 

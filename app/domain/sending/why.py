@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from app.domain.sending import breaker
 from app.models.connection import Sender
 from app.models.message import WAITING_STATES, Message, MessageEvent
 from app.models.outbox import OutboxEntry
@@ -27,6 +28,7 @@ TITLES = {
     "check": "Asked Twilio",
     "cancel": "Canceled",
     "pace": "Pace",
+    "expiry": "Too late",
 }
 # How an outcome looks: ok, wait, stop or info.
 LOOKS = {
@@ -132,6 +134,10 @@ def _right_now(session: Session, message: Message) -> list[Step]:
         return [
             Step(entry.run_at, "connection", "wait", "Now", text, "Reconnect it under Settings, Connections.")
         ]
+    trouble = breaker.of(session, sender.connection_id)
+    if trouble is not None:
+        text = f"Twilio has trouble, so texts wait in order. {trouble.reason}"
+        return [Step(trouble.next_probe_at, "breaker", "wait", "Next try", text, "It goes by itself.")]
     if message.state == "checking":
         return [Step(entry.run_at, "check", "wait", "Now", "We are asking Twilio whether it has this text.")]
     if message.state == "queued":
