@@ -6,7 +6,7 @@ lives in app/commands. Mistakes end with one plain sentence and an exit code tha
 
 import click
 
-from app.commands import connect, create, demo_people, doctor, migrate, replay, seed, send
+from app.commands import connect, create, demo_people, doctor, migrate, replay, rotate_keys, seed, send
 from app.commands.start import FriendlyGroup
 
 
@@ -31,6 +31,7 @@ for command in (
     connect.connect,
     doctor.doctor,
     replay.replay,
+    rotate_keys.rotate_keys,
     send.send,
     seed.seed,
     demo_people.demo_people,

@@ -22,11 +22,20 @@ class Vault:
         self._current = keys[0][0]
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys}
 
+    @property
+    def current_key(self) -> str:
+        """The id of the key that seals."""
+        return self._current
+
+    @property
+    def mark(self) -> bytes:
+        """How every value begins that the current key has sealed."""
+        key_id = self._current.encode()
+        return struct.pack("B", len(key_id)) + key_id
+
     def seal(self, value: bytes, place: str) -> bytes:
         nonce = os.urandom(12)
-        key_id = self._current.encode()
-        sealed = self._ciphers[self._current].encrypt(nonce, value, place.encode())
-        return struct.pack("B", len(key_id)) + key_id + nonce + sealed
+        return self.mark + nonce + self._ciphers[self._current].encrypt(nonce, value, place.encode())
 
     def open(self, sealed: bytes, place: str) -> bytes:
         """Raises SealBroken."""
