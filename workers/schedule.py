@@ -25,8 +25,8 @@ log = structlog.get_logger()
 TICK = 0.1
 
 _SENDERS_DUE = text("""
-    select s.id from senders s join connections c on c.id = s.connection_id
-    where c.state in ('connected', 'degraded') and s.state = 'active' and (
+    select s.id from senders s join connections c on c.id = s.connection_id join accounts a on a.id = s.account_id
+    where c.state in ('connected', 'degraded') and s.state = 'active' and a.archived_at is null and (
         exists (select 1 from outbox o where o.sender_id = s.id and o.state = 'waiting' and o.run_at <= :now)
         or exists (select 1 from outbox o where o.sender_id = s.id and o.state = 'checking' and o.run_at <= :now)
         or exists (select 1 from outbox o where o.sender_id = s.id and o.state = 'sending' and o.lease_until < :now))

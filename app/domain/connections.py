@@ -23,6 +23,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.tenancy import session_for
 from app.domain import access, audit, mails
 from app.models.account import Account
+from app.models.breaker import CircuitBreaker
 from app.models.connection import Connection, Sender
 from app.models.user import Membership, User
 
@@ -240,22 +241,52 @@ def page_of(slug: str) -> str:
 def banners(session: Session, account_id: uuid.UUID) -> list[dict[str, Any]]:
     """What every page of the account has to say about its connections; one query."""
     rows = session.execute(
-        select(Connection.id, Connection.name, Connection.provider, Account.slug)
+        select(
+            Connection.id,
+            Connection.name,
+            Connection.provider,
+            Connection.state,
+            Account.slug,
+            CircuitBreaker.next_probe_at,
+        )
         .join(Account, Account.id == Connection.account_id)
-        .where(Connection.account_id == account_id, Connection.state == "reconnect_needed")
+        .outerjoin(CircuitBreaker, CircuitBreaker.connection_id == Connection.id)
+        .where(
+            Connection.account_id == account_id,
+            or_(
+                Connection.state == "reconnect_needed",
+                (Connection.state != "disconnected") & CircuitBreaker.connection_id.is_not(None),
+            ),
+        )
         .order_by(Connection.created_at)
     )
-    return [
-        {
-            "kind": "danger",
-            "text": f"Texts are waiting: {row.provider.capitalize()} refused our credentials"
-            + (f" for {row.name}." if row.name else "."),
-            "link_text": "Reconnect",
-            "link_url": f"{page_of(row.slug)}/{row.id}/reconnect",
-            "dismiss_key": None,
-        }
-        for row in rows
-    ]
+    return [_refused_banner(row) if row.state == "reconnect_needed" else _trouble_banner(row) for row in rows]
+
+
+def _refused_banner(row: Any) -> dict[str, Any]:
+    return {
+        "kind": "danger",
+        "text": f"Texts are waiting: {row.provider.capitalize()} refused our credentials"
+        + (f" for {row.name}." if row.name else "."),
+        "link_text": "Reconnect",
+        "link_url": f"{page_of(row.slug)}/{row.id}/reconnect",
+        "dismiss_key": None,
+    }
+
+
+def _trouble_banner(row: Any) -> dict[str, Any]:
+    seconds = max(0, int((row.next_probe_at - now()).total_seconds()))
+    when = (
+        "now" if seconds < 10 else f"in {seconds} seconds" if seconds < 90 else f"in {seconds // 60} minutes"
+    )
+    return {
+        "kind": "warning",
+        "text": f"{row.provider.capitalize()} has trouble just now. Texts wait in order and go by themselves; "
+        f"the next try is {when}.",
+        "link_text": "See the connection",
+        "link_url": page_of(row.slug),
+        "dismiss_key": None,
+    }
 
 
 # Numbers

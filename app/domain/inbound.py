@@ -30,7 +30,7 @@ def receive_text(
 ) -> Message:
     """Stores the text and does what it asks for (STOP, START). `at` is when it arrived. The session has entered the
     account; the caller commits. A repeat gives the message that is there."""
-    _one_at_a_time(session, account.id, incoming.sender)
+    one_at_a_time(session, account.id, incoming.sender)
     twin = session.scalar(select(Message).where(Message.provider_ref == incoming.ref))
     if twin is not None:
         return twin
@@ -59,7 +59,7 @@ def receive_text(
     return message
 
 
-def _one_at_a_time(session: Session, account_id: uuid.UUID, address: str) -> None:
+def one_at_a_time(session: Session, account_id: uuid.UUID, address: str) -> None:
     """Two texts of one person cannot make two contacts: a lock on the identity until the commit."""
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{account_id}|{address}", 0))))
 

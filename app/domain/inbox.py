@@ -58,7 +58,7 @@ def in_tab(tab: str, user_id: uuid.UUID) -> ColumnElement[bool]:
         "unassigned": and_(_open_and_awake(), Conversation.assigned_to.is_(None)),
         "all": _open_and_awake(),
         "unread": and_(_open_and_awake(), Conversation.unread_count > 0),
-        "starred": Conversation.starred,
+        "starred": and_(Conversation.starred),
         "snoozed": and_(Conversation.status == "open", Conversation.snoozed_until > now()),
         "closed": Conversation.status == "closed",
     }[tab]

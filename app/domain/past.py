@@ -106,7 +106,9 @@ def _write_way(
     reports.advance(message, status)
     message.sent_at = left
     if message.state == "failed":
-        message.error_text = (words.explain(code) if words else "") or f"The carrier refused it (code {code})."
+        message.error_text = (
+            words.explain(code) if words else ""
+        ) or f"The carrier refused it (code {code})."
         message.error_code, message.can_retry = code or None, bool(words and words.retry_helps(code))
     if message.delivered_at is not None:
         message.delivered_at = arrived

@@ -333,7 +333,9 @@ def test_an_outage_opens_the_breaker_one_text_probes_and_the_rest_follows_in_ord
     asked = len([r for r in provider.requests() if r["method"] == "POST" and "Messages" in r["path"]])
     with tenancy.session_for() as session:
         found = breaker.of(session, desk.connection.id)
+        banner = connections.banners(session, desk.account.id)[0]
     assert found is not None and found.reason
+    assert banner["kind"] == "warning" and "the next try is" in banner["text"]
     more = desk.queue("Behind the breaker", to="+13035550200")
     drain_now(desk)
     assert len([r for r in provider.requests() if r["method"] == "POST" and "Messages" in r["path"]]) == asked
@@ -367,3 +369,20 @@ def test_a_text_that_nobody_wants_any_more_is_dropped_and_says_so(desk: Desk, pr
         message.state == "canceled" and message.error_text == "The visit had begun before it could be sent."
     )
     assert provider.sent() == [] and desk.waiting() == []
+
+
+def test_an_archived_account_sends_nothing_until_it_is_back(desk: Desk, provider: Provider) -> None:
+    message_id = desk.queue("Not while archived")
+
+    def archive(account: Account) -> None:
+        account.archived_at = now()
+
+    def restore(account: Account) -> None:
+        account.archived_at = None
+
+    desk.edit(archive)
+    run_jobs()
+    assert desk.message(message_id).state == "queued" and provider.sent() == []
+    desk.edit(restore)
+    drain_now(desk)
+    assert len(provider.sent()) == 1

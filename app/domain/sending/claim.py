@@ -55,7 +55,9 @@ class Desk:
 
     @property
     def usable(self) -> bool:
-        return self.connection.state in ("connected", "degraded") and self.sender.state == "active"
+        """Nothing leaves over a broken connection, a released number or for an archived account; it waits."""
+        working = self.connection.state in ("connected", "degraded")
+        return working and self.sender.state == "active" and self.account.archived_at is None
 
 
 def lease() -> timedelta:
