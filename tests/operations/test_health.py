@@ -1,0 +1,58 @@
+"""Live, ready, and what the supervisor asks for."""
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from app.core import runtime, schema
+from app.core.db import Database
+from tests.operations.conftest import ClaimVersion
+
+NOBODY = "postgresql+psycopg://nobody@127.0.0.1:1/none"
+
+
+@pytest.fixture
+def postgres_away(app: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime.current(), "database", Database(NOBODY))
+
+
+@pytest.fixture
+def redis_away(app: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime.current(), "redis", redis.Redis(port=1))
+
+
+def test_all_well(client: FlaskClient) -> None:
+    assert client.get("/health").json == {"status": "ok", "postgres": "ok", "redis": "ok"}
+    assert client.get("/health/live").json == {"status": "ok"}
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"status": "ok", "postgres": "ok", "tables": "ok", "redis": "ok"},
+    )
+
+
+@pytest.mark.usefixtures("postgres_away")
+def test_without_postgres_it_lives_but_is_not_ready(client: FlaskClient) -> None:
+    assert client.get("/health/live").status_code == 200
+    assert client.get("/health").status_code == 503
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json["postgres"]) == (503, "unreachable")
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_without_redis_it_is_ready_and_says_so(client: FlaskClient) -> None:
+    answer = client.get("/health/ready")
+    assert answer.status_code == 200
+    assert "nothing is lost" in answer.json["redis"]
+
+
+@pytest.mark.parametrize("version", ["0001", "9999"])
+def test_on_tables_of_another_version_it_is_not_ready(
+    client: FlaskClient, claim_version: ClaimVersion, version: str
+) -> None:
+    claim_version(version)
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert version in answer.json["tables"]
+    assert schema.known_version() in answer.json["tables"]
+    assert client.get("/health/live").status_code == 200
