@@ -21,8 +21,11 @@ def run() -> None:
     engine = create_engine(owner_url(), poolclass=pool.NullPool)
     with engine.connect() as connection:
         # A migration that cannot get its lock gives up instead of standing in front of everybody.
-        connection.execute(text("set lock_timeout = '10s'"))
-        connection.execute(text("set statement_timeout = '30min'"))
+        for name, longest in (("lock_timeout", "10s"), ("statement_timeout", "30min")):
+            given = context.config.get_main_option(name) or longest
+            connection.execute(
+                text("select set_config(:name, :given, false)"), {"name": name, "given": given}
+            )
         connection.commit()
         context.configure(
             connection=connection,

@@ -18,7 +18,7 @@ from rq import Queue, SimpleWorker
 from app.config import ConfigError, Settings, load
 from app.core import logs, runtime
 from app.integrations import registry
-from workers import housekeeping, inbound, mails, media, sends, stopping
+from workers import housekeeping, inbound, mails, media, sends, stopping, tables
 
 log = structlog.get_logger()
 
@@ -134,11 +134,15 @@ def main() -> None:
     except ConfigError as error:
         sys.exit(str(error))
     logs.set_up(settings.log_level)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.ask())
+    tables.need_known(settings)
     family = Family(settings)
     signal.signal(signal.SIGTERM, family.end)
     signal.signal(signal.SIGINT, family.end)
-    family.start()
-    family.watch()
+    if stopping.keep_on():
+        family.start()
+        family.watch()
 
 
 if __name__ == "__main__":

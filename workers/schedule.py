@@ -18,7 +18,7 @@ from app.config import ConfigError, load
 from app.core import jobs, limits, logs, runtime, tenancy
 from app.core.clock import now
 from app.domain import webhooks
-from workers import stopping
+from workers import stopping, tables
 
 log = structlog.get_logger()
 
@@ -90,6 +90,7 @@ def main() -> None:
     logs.set_up(settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.ask())
+    tables.need_known(settings)
     found = runtime.install(runtime.build(settings, pool_size=2))
     run()
     found.close()

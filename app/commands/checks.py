@@ -1,18 +1,16 @@
 """The checks of `levelhead doctor`: each looks at one thing and gives findings in words. None changes anything."""
 
 import smtplib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import redis
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from rq import Worker
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.commands.migrate import current_version, newest_version
+from app.commands import schema_checks, seal_checks
+from app.commands.findings import BAD, OK, WARNING, Check, Finding, line
 from app.core import runtime, smtp, tenancy
 from app.core.clock import now
 from app.core.jobs import QUEUES
@@ -21,24 +19,9 @@ from app.models.account import Account
 from app.models.connection import Connection
 from app.models.mail import Mail
 from app.models.outbox import OutboxEntry
-from app.models.tables import Base
 from app.models.webhook_event import WebhookEvent
 
 LATE = timedelta(minutes=5)
-OK, WARNING, BAD = "ok", "warning", "bad"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`state` is ok, warning or bad."""
-
-    name: str
-    state: str
-    text: str
-    next_step: str = ""
-
-
-Check = Callable[[], Iterable[Finding]]
 
 
 def look(name: str, check: Check) -> list[Finding]:
@@ -46,13 +29,9 @@ def look(name: str, check: Check) -> list[Finding]:
     try:
         return list(check())
     except SQLAlchemyError as error:
-        return [Finding(name, BAD, "Could not be asked: " + _line(error), "Mend Postgres first.")]
+        return [Finding(name, BAD, "Could not be asked: " + line(error), "Mend Postgres first.")]
     except (redis.RedisError, OSError) as error:
-        return [Finding(name, BAD, "Could not be asked: " + _line(error), "Mend Redis first.")]
-
-
-def _line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        return [Finding(name, BAD, "Could not be asked: " + line(error), "Mend Redis first.")]
 
 
 def postgres() -> Iterable[Finding]:
@@ -85,30 +64,6 @@ def postgres() -> Iterable[Finding]:
         yield Finding("App role", OK, f"{role.rolname} owns nothing, so the fence between accounts binds it")
 
 
-def tables() -> Iterable[Finding]:
-    url = runtime.current().settings.database_owner_url
-    found, newest = current_version(url), newest_version()
-    if found != newest:
-        yield Finding(
-            "Tables", BAD, f"version {found or 'none'}, newest is {newest}", "Run: levelhead migrate"
-        )
-        return
-    engine = create_engine(url, connect_args={"connect_timeout": 5})
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        differences = compare_metadata(context, Base.metadata)
-    engine.dispose()
-    if differences:
-        yield Finding(
-            "Tables",
-            WARNING,
-            f"version {found}, but {len(differences)} differences to the models, the first: {differences[0]}",
-            "Somebody changed the tables by hand, or a migration is missing.",
-        )
-    else:
-        yield Finding("Tables", OK, f"version {found}, as the models say")
-
-
 def redis_server() -> Iterable[Finding]:
     try:
         server = runtime.current().redis.info("server")
@@ -117,7 +72,7 @@ def redis_server() -> Iterable[Finding]:
         yield Finding(
             "Redis",
             BAD,
-            f"cannot be reached: {_line(error)}",
+            f"cannot be reached: {line(error)}",
             "Sending is paused until it is back; nothing is lost.",
         )
         return
@@ -156,7 +111,7 @@ def mail_server() -> Iterable[Finding]:
         with smtp.connected(server) as connection:
             connection.noop()
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        yield Finding("Mail", BAD, f"the mail server did not answer: {_line(error)}", "Check SMTP_URL.")
+        yield Finding("Mail", BAD, f"the mail server did not answer: {line(error)}", "Check SMTP_URL.")
         return
     yield Finding("Mail", OK, f"{server.host}:{server.port} answers")
 
@@ -271,7 +226,9 @@ def provider_connections() -> Iterable[Finding]:
 
 ALL: tuple[tuple[str, Check], ...] = (
     ("Postgres", postgres),
-    ("Tables", tables),
+    ("Tables", schema_checks.tables),
+    ("Fence", schema_checks.fence),
+    ("Encryption keys", seal_checks.keys),
     ("Redis", redis_server),
     ("Media folder", storage),
     ("Mail", mail_server),

@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from app.commands.checks import ALL, Finding, look
+from app.commands.checks import ALL, look
+from app.commands.findings import Finding
 from app.commands.start import start
 from app.config import ConfigError, load
 from app.core import runtime

@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
+from sqlalchemy.exc import OperationalError
 
 from app.commands.start import Trouble
+from app.core import schema
 
 ROOT = Path(__file__).parents[2]
 ONE_ROLE = (
@@ -23,20 +24,17 @@ def alembic_config(url: str) -> Config:
     return found
 
 
-def newest_version() -> str:
-    return ScriptDirectory.from_config(alembic_config("")).get_current_head() or ""
-
-
-def current_version(url: str) -> str:
-    """'' for a database without tables. Raises sqlalchemy.exc.OperationalError."""
-    engine = create_engine(url, connect_args={"connect_timeout": 5})
+def upgrade(url: str) -> None:
+    """To the newest version. Raises Trouble when somebody's lock stands in the way: what was done before stays done."""
     try:
-        with engine.connect() as connection:
-            if connection.scalar(text("select to_regclass('alembic_version')")) is None:
-                return ""
-            return connection.scalar(text("select version_num from alembic_version")) or ""
-    finally:
-        engine.dispose()
+        command.upgrade(alembic_config(url), "head")
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable | QueryCanceled | DeadlockDetected):
+            raise
+        raise Trouble(
+            f"The migration gave up: {str(error.orig).splitlines()[0]}.\nA long query or a backup may hold the table. "
+            "Nothing is half done; run levelhead migrate again when it is over."
+        ) from error
 
 
 def _driver(url: str) -> str:
@@ -65,9 +63,10 @@ def migrate(owner_url: str | None, app_url: str | None) -> None:
             "Set DATABASE_OWNER_URL: Postgres, as the role that owns the tables, for example\n"
             "postgresql://levelhead_owner:password@host/levelhead"
         )
-    before = current_version(_driver(url))
-    command.upgrade(alembic_config(_driver(url)), "head")
-    newest = newest_version()
+    before, newest = schema.installed_at(_driver(url)), schema.known_version()
+    if schema.is_newer(before):
+        raise Trouble(schema.trouble(before))
+    upgrade(_driver(url))
     if before == newest:
         click.echo(f"The database is at version {newest} already.")
     else:
