@@ -30,10 +30,12 @@ def _enter_at_begin(session: Session, transaction: SessionTransaction, connectio
 
 def enter_account(session: Session, account_id: uuid.UUID) -> None:
     """From here on the session sees this account's rows and no other's."""
-    changed = session.info.get("account_id") != account_id
+    before = session.info.get("account_id")
     session.info["account_id"] = account_id
-    if changed and session.in_transaction():
-        session.expire_all()
+    if before != account_id and session.in_transaction():
+        # Coming from no account there are no tenant rows to forget.
+        if before is not None:
+            session.expire_all()
         _apply(session.connection(), account_id)
 
 

@@ -10,7 +10,6 @@ import redis
 from flask import Flask, g
 from flask_login import current_user
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import formats, htmx, runtime
 from app.core.request_scope import db
@@ -69,21 +68,16 @@ def words() -> Words:
 
 
 def unread_total() -> int:
-    """Open conversations of this account with something unread in them."""
-    try:
-        return inbox.unread_total(db())
-    except SQLAlchemyError:
-        # The frame also stands around the page that says that the database is away.
-        return 0
+    """Open conversations of this account with something unread in them; a view that knows it sets g.unread_total."""
+    if "unread_total" not in g:
+        g.unread_total = inbox.unread_total(db())
+    return int(g.unread_total)
 
 
 def accounts_count() -> int:
     """How many accounts this person may open."""
-    try:
-        mine = access.accounts_of(current_user.user).subquery()
-        return db().scalar(select(func.count()).select_from(mine)) or 0
-    except SQLAlchemyError:
-        return 0
+    mine = access.accounts_of(current_user.user).subquery()
+    return db().scalar(select(func.count()).select_from(mine)) or 0
 
 
 # For so long an answer of Redis is believed, so that polls do not all ask (or wait) for it.
@@ -104,7 +98,14 @@ def sending_paused() -> bool:
 
 
 def banners() -> list[dict[str, Any]]:
-    """What is wrong with this account just now, over every page it affects."""
+    """What is wrong with this account just now, over every page it affects; asked once a request."""
+    if "banners" not in g:
+        g.banners = _banners()
+    known: list[dict[str, Any]] = g.banners
+    return known
+
+
+def _banners() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if g.get("account") is not None and sending_paused():
         found.append(
@@ -121,10 +122,7 @@ def _connection_banners() -> list[dict[str, Any]]:
     """Whoever cannot mend a connection is told whom to ask."""
     if g.get("account") is None:
         return []
-    try:
-        found = connections.banners(db(), g.account.id)
-    except SQLAlchemyError:
-        return []
+    found = connections.banners(db(), g.account.id)
     if not g.access.can_admin:
         found = [each | {"text": f"{each['text']} Ask an admin.", "link_url": None} for each in found]
     return found
@@ -132,6 +130,9 @@ def _connection_banners() -> list[dict[str, Any]]:
 
 def _frame() -> dict[str, Any]:
     settings = runtime.current().settings
+    if g.get("failing"):
+        # The page that says so must not ask a database that is away or in the middle of a failed transaction.
+        return {"account": None, "words": Words(None), "env_name": settings.env}
     values: dict[str, Any] = {
         "account": g.get("account"),
         "words": words(),

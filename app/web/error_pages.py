@@ -1,7 +1,7 @@
 """Every failure as a page or, for HTMX, as a short notice; with a sentence and a next step."""
 
 import structlog
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
@@ -28,6 +28,7 @@ WORDS = {
 
 
 def _answer(status: int, sentence: str = "") -> Response:
+    g.failing = status >= 500
     title, step = WORDS.get(status, WORDS[400 if status < 500 else 500])
     if htmx.is_htmx():
         response = make_response("", status)

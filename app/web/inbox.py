@@ -10,7 +10,7 @@ from app.core import htmx
 from app.core.errors import Invalid, NotFound
 from app.core.ids import parse_id
 from app.core.request_scope import actor, db
-from app.domain import contact_list, contacts, conversations, inbox, later, phones, threads, triage
+from app.domain import contact_list, contacts, conversations, inbound, inbox, later, phones, triage
 from app.domain.inbox import Page
 from app.web import thread_view
 from app.web.context import banners, words
@@ -50,9 +50,8 @@ def list_context() -> dict[str, Any]:
     shown = min(max(request.args.get("shown", 0, int), inbox.PAGE_SIZE), MOST_SHOWN)
     page = inbox.rows_of(db(), tab, me(), search=search, after=after, limit=shown)
     counts = inbox.unread_counts(db(), me())
-    names = threads.names_of(
-        db(), {r.conversation.assigned_to for r in page.rows if r.conversation.assigned_to}
-    )
+    g.unread_total = counts["all"]
+    names = thread_view.names_of(r.conversation.assigned_to for r in page.rows)
     trouble = banners()
     open_id = parse_id(request.view_args.get("conversation_id") if request.view_args else "")
     return {
@@ -98,7 +97,9 @@ def _digest(page: Page, counts: dict[str, int], names: dict[Any, str], trouble: 
         for row in page.rows
         for c in (row.conversation,)
     ]
-    return hashlib.sha256(repr((seen, sorted(counts.items()), [str(banner["text"]) for banner in trouble])).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        repr((seen, sorted(counts.items()), [str(banner["text"]) for banner in trouble])).encode()
+    ).hexdigest()[:16]
 
 
 @blueprint.get("/a/<account>/inbox")
@@ -196,6 +197,7 @@ def start(account: str) -> Response:
             number = phones.to_e164(request.form.get("number", ""), g.account.country)
         except ValueError as error:
             raise Invalid({"number": str(error)}) from error
+        inbound.one_at_a_time(db(), g.account.id, number)
         contact = contacts.find_or_create_by_phone(db(), g.account.id, number, source="Texted from the inbox")
     conversation = conversations.for_contact(db(), contact)
     db().commit()

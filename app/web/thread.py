@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, g, make_response, render_template, request, url_for
+from flask import Blueprint, Response, g, make_response, render_template, request, url_for
 
 from app.core import htmx
 from app.core.errors import NotFound
@@ -36,9 +36,6 @@ def show(account: str, conversation_id: UUID) -> str:
     conversation, contact = opened(conversation_id)
     found = thread_view.thread_context(conversation, contact)
     found["custom_fields"] = custom_fields.of_account(db())
-    found["contact_card"] = (
-        "contacts/_card.html" if "contact" in current_app.blueprints else "inbox/_contact.html"
-    )
     if htmx.is_htmx():
         tab, search = inbox_pane.chosen_tab(), request.args.get("q", "")
         back = url_for("inbox.index", account=account) + inbox_pane.query_of(tab, search)

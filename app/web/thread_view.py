@@ -1,5 +1,6 @@
 """What the templates of the thread need, put together once for the page, the polls and the answers to deeds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -82,7 +83,7 @@ def _reason(message: Message) -> tuple[str, str]:
 
 
 def bubbles_of(messages: list[Message], previous_day: str = "") -> list[Bubble]:
-    names = threads.names_of(db(), {m.author_id for m in messages if m.author_id})
+    names = names_of(message.author_id for message in messages)
     found: list[Bubble] = []
     for message in messages:
         key = day_key(message.created_at)
@@ -217,6 +218,13 @@ def people() -> list[User]:
         g.people = access.people_of_account(db(), g.account)
     found: list[User] = g.people
     return found
+
+
+def names_of(ids: Iterable[UUID | None]) -> dict[UUID, str]:
+    """Names by id: of the people of the account, and by one more query of those who have left."""
+    known = {person.id: person.name for person in people()}
+    gone = {person_id for person_id in ids if person_id and person_id not in known}
+    return known | threads.names_of(db(), gone)
 
 
 def thread_context(conversation: Conversation, contact: Contact) -> dict[str, Any]:
