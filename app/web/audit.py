@@ -29,6 +29,9 @@ WORDS = {
     "user.password_changed": "changed their password",
     "user.reset_asked": "asked for a new password",
     "user.password_reset": "chose a new password by mail",
+    "agency.created": "set up the agency",
+    "user.created": "added",
+    "user.password_set": "set a password for",
     "user.invited": "invited",
     "user.invited_again": "sent the invitation again to",
     "user.invitation_revoked": "took back the invitation of",
@@ -62,6 +65,7 @@ WORDS = {
 }
 # These say it all without naming the subject again: it is the person.
 ABOUT_SELF = {a for a in WORDS if a.startswith(("user.sign", "user.session", "user.password", "user.reset"))}
+ABOUT_SELF -= {"user.password_set"}
 ABOUT_SELF |= {"user.invitation_accepted", "user.renamed"}
 GROUPS = {
     "user.sign": "Signing in and out",
