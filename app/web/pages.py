@@ -15,6 +15,7 @@ from app.web import (
     inbox,
     media,
     messages,
+    metrics,
     palette,
     people,
     profile,
@@ -24,6 +25,7 @@ from app.web import (
 
 BLUEPRINTS = (
     health.blueprint,
+    metrics.blueprint,
     auth.blueprint,
     inbox.blueprint,
     thread.blueprint,

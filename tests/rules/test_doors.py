@@ -15,6 +15,8 @@ PUBLIC = {
     "health.health",
     "health.live",
     "health.ready",
+    # Guards itself: this machine, or METRICS_TOKEN as bearer.
+    "metrics.metrics",
     "auth.sign_in",
     "auth.ask_reset",
     "auth.reset",
