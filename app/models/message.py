@@ -126,6 +126,12 @@ class Message(TenantRow, Base):
             postgresql_where=text("state = 'sent'"),
         ),
         Index(
+            "ix_messages_account_id_trouble",
+            "account_id",
+            "created_at",
+            postgresql_where=text("direction = 'out' and state in ('checking', 'failed')"),
+        ),
+        Index(
             "ix_messages_account_id_out",
             "account_id",
             "created_at",

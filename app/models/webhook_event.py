@@ -51,4 +51,17 @@ class WebhookEvent(Row, Base):
         ),
         Index("ix_webhook_events_account_id_position", "account_id", "position"),
         Index("ix_webhook_events_dead", "position", postgresql_where=text("state = 'dead'")),
+        Index(
+            "ix_webhook_events_account_id_unusual",
+            "account_id",
+            "state",
+            "position",
+            postgresql_where=text("state in ('failed', 'dead', 'ignored')"),
+        ),
+        Index(
+            "ix_webhook_events_contact_id_position",
+            "contact_id",
+            "position",
+            postgresql_where=text("contact_id is not null"),
+        ),
     )
