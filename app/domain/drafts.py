@@ -15,7 +15,13 @@ LONGEST = 5000
 
 
 def keep(
-    session: Session, conversation: Conversation, user_id: uuid.UUID, body: str, client_key: str = ""
+    session: Session,
+    conversation: Conversation,
+    user_id: uuid.UUID,
+    body: str,
+    *,
+    is_comment: bool = False,
+    client_key: str = "",
 ) -> None:
     """Stores the draft, or removes it when it is empty.
 
@@ -26,7 +32,7 @@ def keep(
     if not body.strip():
         drop(session, conversation.id, user_id)
         return
-    values = {"body": body[:LONGEST], "updated_at": now()}
+    values = {"body": body[:LONGEST], "is_comment": is_comment, "updated_at": now()}
     session.execute(
         insert(Draft)
         .values(
@@ -44,6 +50,6 @@ def drop(session: Session, conversation_id: uuid.UUID, user_id: uuid.UUID) -> No
     session.execute(delete(Draft).where(Draft.conversation_id == conversation_id, Draft.user_id == user_id))
 
 
-def body_of(session: Session, conversation_id: uuid.UUID, user_id: uuid.UUID) -> str:
-    query = select(Draft.body).where(Draft.conversation_id == conversation_id, Draft.user_id == user_id)
-    return session.scalar(query) or ""
+def find(session: Session, conversation_id: uuid.UUID, user_id: uuid.UUID) -> Draft | None:
+    query = select(Draft).where(Draft.conversation_id == conversation_id, Draft.user_id == user_id)
+    return session.scalar(query)

@@ -154,7 +154,14 @@ def measure(account: str, conversation_id: UUID) -> str:
     composer = _typed(conversation_id)
     me = actor().user_id
     if me is not None:
-        drafts.keep(db(), composer.conversation, me, composer.body, composer.client_key)
+        drafts.keep(
+            db(),
+            composer.conversation,
+            me,
+            composer.body,
+            is_comment=composer.mode != TEXT,
+            client_key=composer.client_key,
+        )
         db().commit()
     context = thread_view.header_context(composer.conversation, composer.contact)
     return render_template("inbox/_measured.html", composer=composer, **context)

@@ -231,11 +231,13 @@ def thread_context(conversation: Conversation, contact: Contact) -> dict[str, An
     """For templates/inbox/_conversation.html."""
     shown = latest(conversation)
     me = actor().user_id
+    draft = drafts.find(db(), conversation.id, me) if me else None
     composer = composer_for(
         conversation,
         contact,
         last_address(shown.bubbles),
-        body=drafts.body_of(db(), conversation.id, me) if me else "",
+        body=draft.body if draft else "",
+        mode=COMMENT if draft and draft.is_comment else TEXT,
     )
     return header_context(conversation, contact) | {"shown": shown, "composer": composer}
 

@@ -229,6 +229,17 @@ def test_a_draft_is_kept_per_person_and_goes_when_it_is_sent(app: object, cast: 
         assert session.scalar(select(func.count()).select_from(Draft)) == 0
 
 
+def test_a_comment_that_was_not_finished_comes_back_as_a_comment(client: FlaskClient, cast: Cast) -> None:
+    connect(cast.account)
+    conversation, browser = talk(cast.account), sign_in(client, cast.cleo)
+    for mode in ("text", "comment"):
+        data = {"mode": mode, "body": "Not for them", "client_key": key()}
+        browser.post(f"{url(conversation)}/draft", data=data, headers=HTMX)
+        page = browser.get(url(conversation)).text
+        chosen = page.split('value="comment" data-key="c"')[1][:10]
+        assert ("checked" in chosen) == (mode == "comment") and "Not for them" in page
+
+
 def test_scheduled_texts_can_go_now_be_edited_and_canceled(client: FlaskClient, cast: Cast) -> None:
     connect(cast.account)
     conversation, browser = talk(cast.account), sign_in(client, cast.cleo)

@@ -21,6 +21,18 @@
       grow();
       measure();
     };
+    // Each mode keeps its own words: what was written for the team is never a keystroke away from being sent.
+    const kept = { text: "", comment: "" };
+    let mode = form.elements.mode.value;
+    const changeMode = () => {
+      const next = form.elements.mode.value;
+      if (next !== mode) {
+        kept[mode] = body.value;
+        mode = next;
+        setText(kept[next]);
+      }
+      showMode();
+    };
     const showMode = () => {
       form.classList.toggle("is-comment", isComment());
       body.placeholder = isComment() ? body.dataset.placeholderComment : body.dataset.placeholderText;
@@ -105,7 +117,7 @@
     });
 
     form.addEventListener("change", (event) => {
-      if (event.target.name === "mode") showMode();
+      if (event.target.name === "mode") changeMode();
       if (event.target.matches("[data-measure]")) measure();
     });
     form.addEventListener("click", (event) => {
