@@ -4,6 +4,7 @@ import uuid
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.core.tenancy import entered_account
@@ -60,6 +61,17 @@ def state_of(session: Session, address: str, channel: str = "sms") -> ConsentEnt
         .order_by(ConsentEntry.at.desc(), ConsentEntry.id.desc())
         .limit(1)
     )
+
+
+def states_of(session: Session, addresses: set[str], channel: str = "sms") -> dict[str, ConsentEntry]:
+    """The latest word about each of many addresses, in one query."""
+    rows = session.scalars(
+        select(ConsentEntry)
+        .where(ConsentEntry.channel == channel, ConsentEntry.address.in_(addresses))
+        .ext(distinct_on(ConsentEntry.address))
+        .order_by(ConsentEntry.address, ConsentEntry.at.desc(), ConsentEntry.id.desc())
+    )
+    return {row.address: row for row in rows}
 
 
 def history(session: Session, addresses: list[str]) -> list[ConsentEntry]:

@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session
 
 from app.core import runtime, tenancy
 from app.core.clock import now
-from app.domain import conversations, media
+from app.domain import consent, conversations, media
 from app.domain.channels import OutgoingText
 from app.domain.sending import decisions, history
 from app.domain.sending.decisions import Verdict
 from app.models.account import Account
 from app.models.connection import Connection, Sender
+from app.models.consent import ConsentEntry
 from app.models.contact import Contact
 from app.models.conversation import Conversation
 from app.models.message import Attachment, Message
@@ -94,31 +95,35 @@ def claim(desk: Desk, claim_id: uuid.UUID, most: int) -> list[uuid.UUID]:
 
 def prepare(desk: Desk, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> list[OutgoingText]:
     """Second transaction: asks the changing rules again; gives the texts that go now, in the order of the queue."""
-    with tenancy.session_for(desk.account.id) as session:
+    with tenancy.session_for(desk.account.id) as session, session.no_autoflush:
         entries = _claimed(session, claim_id, ids)
         talks = _lock_conversations(session, {e.conversation_id for e in entries})
         messages = {m.id: m for m in session.scalars(select(Message).where(Message.id.in_(ids)))}
-        contacts = {
-            c.id: c
-            for c in session.scalars(
-                select(Contact).where(Contact.id.in_({t.contact_id for t in talks.values()}))
-            )
-        }
+        people = {t.contact_id for t in talks.values()}
+        facts = _Facts(
+            {c.id: c for c in session.scalars(select(Contact).where(Contact.id.in_(people)))},
+            consent.states_of(session, {m.address for m in messages.values()}),
+        )
         urls = _media_urls(session, ids)
         going: list[OutgoingText] = []
         for entry in entries:
             message, talk = messages[entry.message_id], talks[entry.conversation_id]
-            if not _still_allowed(session, desk, entry, message, talk, contacts[talk.contact_id]):
-                conversations.touch(session, talk, message)
-                continue
-            message.state = "sending"
-            history.note(
-                session, message, "claim", "sending", f"Try {entry.attempts}." if entry.attempts > 1 else ""
-            )
+            if _still_allowed(session, desk, entry, message, talk, facts):
+                message.state = "sending"
+                again = f"Try {entry.attempts}." if entry.attempts > 1 else ""
+                history.note(session, message, "claim", "sending", again)
+                going.append(outgoing(desk, message, urls.get(message.id, ())))
             conversations.touch(session, talk, message)
-            going.append(outgoing(desk, message, urls.get(message.id, ())))
         session.commit()
     return going
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """Read once for a batch: contacts by id, the latest word of consent by address."""
+
+    contacts: dict[uuid.UUID, Contact]
+    consents: dict[str, ConsentEntry]
 
 
 def _claimed(session: Session, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> list[OutboxEntry]:
@@ -148,13 +153,13 @@ def _lock_conversations(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID
 
 
 def _still_allowed(
-    session: Session, desk: Desk, entry: OutboxEntry, message: Message, talk: Conversation, contact: Contact
+    session: Session, desk: Desk, entry: OutboxEntry, message: Message, talk: Conversation, facts: _Facts
 ) -> bool:
     if entry.expires_at is not None and entry.expires_at <= now():
         _drop_expired(session, entry, message)
         return False
     verdict = Verdict()
-    decisions.ask_consent(session, verdict, message.address)
+    decisions.judge_consent(verdict, facts.consents.get(message.address))
     if verdict.refused:
         message.state, message.error_text, message.settled_at = "refused", verdict.refused, now()
         message.trace = [*message.trace, *verdict.trace]
@@ -162,7 +167,13 @@ def _still_allowed(
         return False
     ignored_by = str(message.data.get("ignore_quiet_hours", ""))
     decisions.ask_quiet_hours(
-        verdict, desk.account, contact, talk, message.address, now(), ignored_by=ignored_by
+        verdict,
+        desk.account,
+        facts.contacts[talk.contact_id],
+        talk,
+        message.address,
+        now(),
+        ignored_by=ignored_by,
     )
     if verdict.hold_until is not None:
         message.state, message.send_at = "held", verdict.hold_until

@@ -21,6 +21,7 @@ from app.domain import consent
 from app.domain.sending import prices, quiet
 from app.models.account import Account
 from app.models.connection import Connection, Sender
+from app.models.consent import ConsentEntry
 from app.models.contact import Contact
 from app.models.conversation import Conversation
 from app.models.usage import DailyUsage
@@ -54,7 +55,11 @@ class Verdict:
 
 
 def ask_consent(session: Session, verdict: Verdict, address: str) -> None:
-    entry = consent.state_of(session, address)
+    judge_consent(verdict, consent.state_of(session, address))
+
+
+def judge_consent(verdict: Verdict, entry: ConsentEntry | None) -> None:
+    """What the latest word about an address means for a text to it."""
     if entry is None:
         verdict.add("consent", "info", "No opt-in and no opt-out on record for this number.")
         return

@@ -41,19 +41,24 @@ class _Row:
     talk: Conversation
     message: Message
     entry: OutboxEntry | None
+    # Collects the texts of the batch whose place in the queue is given up, to be deleted in one statement.
+    gone: list[uuid.UUID]
 
     def done(self) -> None:
-        self.session.execute(delete(OutboxEntry).where(OutboxEntry.message_id == self.message.id))
+        self.gone.append(self.message.id)
 
 
 def settle(desk: Desk, claim_id: uuid.UUID, outcomes: list[Outcome]) -> None:
     """Raises nothing of the provider's: an outcome is data here. Credentials that were refused pause the connection."""
     refused: NeedsReconnect | None = None
-    with tenancy.session_for(desk.account.id) as session:
-        for row, result in _rows(session, desk, claim_id, outcomes):
+    gone: list[uuid.UUID] = []
+    with tenancy.session_for(desk.account.id) as session, session.no_autoflush:
+        for row, result in _rows(session, desk, claim_id, outcomes, gone):
             settle_one(row, result)
             if isinstance(result, NeedsReconnect):
                 refused = result
+        session.flush()
+        session.execute(delete(OutboxEntry).where(OutboxEntry.message_id.in_(gone)))
         if refused is not None:
             connections.need_reconnect(session, desk.connection.id, refused.sentence)
         session.commit()
@@ -62,7 +67,7 @@ def settle(desk: Desk, claim_id: uuid.UUID, outcomes: list[Outcome]) -> None:
 
 
 def _rows(
-    session: Session, desk: Desk, claim_id: uuid.UUID, outcomes: list[Outcome]
+    session: Session, desk: Desk, claim_id: uuid.UUID, outcomes: list[Outcome], gone: list[uuid.UUID]
 ) -> list[tuple[_Row, Accepted | ProviderError]]:
     ids = [o.text.message_id for o in outcomes]
     talks = {
@@ -86,7 +91,7 @@ def _rows(
     rows = []
     for outcome in outcomes:
         message = messages[outcome.text.message_id]
-        row = _Row(session, desk, talks[message.conversation_id], message, entries.get(message.id))
+        row = _Row(session, desk, talks[message.conversation_id], message, entries.get(message.id), gone)
         rows.append((row, outcome.result))
     return rows
 
