@@ -22,6 +22,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=10,
             pool_pre_ping=True,
+            # Parameters are texts, numbers and secrets of people: they must not stand in errors and logs.
+            hide_parameters=True,
             connect_args={"application_name": "levelhead", "connect_timeout": 5},
         )
         self.sessions: sessionmaker[Session] = sessionmaker(self.engine, expire_on_commit=False)

@@ -277,7 +277,7 @@ def renew(
             }
         )
     fresh = dict(credentials)
-    old = connections.open_credentials(connection)
+    old = connections.credentials_if_readable(connection)
     if old.get("auth_token") and old["auth_token"] != fresh.get("auth_token"):
         fresh["previous_auth_token"] = old["auth_token"]
         fresh["previous_until"] = (now() + OLD_TOKEN_LASTS).isoformat()

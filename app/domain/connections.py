@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 from app.core import runtime
 from app.core.actor import Actor
 from app.core.clock import now
-from app.core.crypto import place
+from app.core.crypto import SealBroken, place
 from app.core.errors import Invalid, NotFound
 from app.core.tenancy import session_for
 from app.domain import access, audit, mails
@@ -31,6 +31,7 @@ WORKING = ("connected", "degraded")
 # The times shown on the card need not be exact; a burst of webhooks must not write the row each time.
 MARK_EVERY = timedelta(seconds=30)
 FASTEST = Decimal(1000)
+UNREADABLE = "The stored credentials cannot be opened: their encryption key is gone. Type them in anew."
 
 
 def connection_of(session: Session, account_id: uuid.UUID, connection_id: uuid.UUID) -> Connection:
@@ -87,6 +88,14 @@ def open_credentials(connection: Connection) -> dict[str, str]:
     )
     found: dict[str, str] = json.loads(opened)
     return found
+
+
+def credentials_if_readable(connection: Connection) -> dict[str, str]:
+    """The same, and nothing when they cannot be opened: a person who types new ones mends that."""
+    try:
+        return open_credentials(connection)
+    except SealBroken:
+        return {}
 
 
 def seal_credentials(connection: Connection, credentials: Mapping[str, str]) -> None:

@@ -42,9 +42,9 @@ def read_time(choice: str, custom: str, zone: ZoneInfo) -> datetime:
             return preset.at
     try:
         typed = datetime.fromisoformat(custom)
-    except ValueError:
+        at = (typed if typed.tzinfo else typed.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Invalid({"at": "Choose a date and a time."}) from None
-    at = (typed if typed.tzinfo else typed.replace(tzinfo=zone)).astimezone(UTC)
     if at <= now():
         raise Invalid({"at": "That time has passed. Choose a later one."})
     if at - now() > FURTHEST:

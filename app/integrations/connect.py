@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy.orm import Session
 
 from app.core.actor import Actor
+from app.core.crypto import SealBroken
 from app.core.ids import new_id
 from app.domain import audit, connecting, connections
 from app.integrations import registry
@@ -45,7 +46,10 @@ def connect(
 
 def run(session: Session, connection: Connection, *, mend: bool, take: Collection[str] = ()) -> Connection:
     """All steps anew: `mend` sets what is missing at the provider, else it is only looked at."""
-    service_ref, opened = _open(session, connection)
+    try:
+        service_ref, opened = _open(session, connection)
+    except SealBroken:
+        return _unreadable(session, connection)
     found = connecting.survey(opened, service_ref, mend=mend, take=take)
     recorded = connecting.record(session, connection.id, found)
     session.commit()
@@ -76,8 +80,11 @@ def test(session: Session, actor: Actor, connection: Connection) -> Connection:
 
 
 def disconnect(session: Session, actor: Actor, connection: Connection) -> None:
-    service_ref, opened = _open(session, connection)
-    trouble = connecting.withdraw(opened, service_ref)
+    try:
+        service_ref, opened = _open(session, connection)
+        trouble = connecting.withdraw(opened, service_ref)
+    except SealBroken:
+        trouble = "Our address may still stand at the provider: the stored credentials cannot be opened."
     current = connections.connection_of(session, connection.account_id, connection.id)
     connecting.disconnect(session, actor, current, trouble)
     session.commit()
@@ -88,6 +95,13 @@ def take_number(session: Session, actor: Actor, account_id: uuid.UUID, sender_id
     sender = connections.sender_of(session, account_id, sender_id)
     audit.note(session, actor, "connection.number_taken_over", sender.address, account_id=account_id)
     return run(session, sender.connection, mend=True, take=(sender.provider_ref,))
+
+
+def _unreadable(session: Session, connection: Connection) -> Connection:
+    connections.need_reconnect(session, connection.id, connections.UNREADABLE)
+    session.commit()
+    session.expire(connection)
+    return connections.connection_of(session, connection.account_id, connection.id)
 
 
 def _open(session: Session, connection: Connection) -> tuple[str | None, connecting.TextAccount]:

@@ -134,7 +134,7 @@ def _narrowed(query: Select[AuditEntry]) -> Select[AuditEntry]:
     since, until = _day(request.args.get("since")), _day(request.args.get("until"))
     if since is not None:
         query = query.where(AuditEntry.created_at >= since)
-    if until is not None:
+    if until is not None and until.date() < date.max:
         query = query.where(AuditEntry.created_at < until + timedelta(days=1))
     return query
 
@@ -161,7 +161,7 @@ def remark(entry: AuditEntry) -> str:
     if entry.action in ("user.sign_in_failed", "user.sign_in_throttled", "user.reset_asked"):
         return entry.subject if detail.get("known") else f"{entry.subject} (nobody here)"
     if "before" in detail:
-        return f"from {detail['before']} to {detail['after']}"
+        return f"from {detail['before']} to {detail.get('after', entry.subject)}"
     if isinstance(detail.get("changes"), dict):
         return ", ".join(
             dict.fromkeys(FIELDS.get(name, name.replace("_", " ")) for name in detail["changes"])

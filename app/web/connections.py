@@ -90,7 +90,7 @@ def reconnect_form(account: str, connection_id: uuid.UUID) -> str:
     form = TwilioForm(
         data={
             "account_sid": found.external_ref,
-            "api_key_sid": connections.open_credentials(found).get("api_key_sid", ""),
+            "api_key_sid": connections.credentials_if_readable(found).get("api_key_sid", ""),
             "service_ref": found.settings.get("service_ref") or "",
         }
     )

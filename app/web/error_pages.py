@@ -3,10 +3,10 @@
 import structlog
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
-from app.core import htmx
+from app.core import htmx, request_scope
 from app.core.errors import Forbidden, Invalid, NotFound
 
 log = structlog.get_logger()
@@ -55,6 +55,13 @@ def _database(error: OperationalError) -> Response:
     return _answer(503)
 
 
+def _nonsense(error: DataError) -> Response:
+    """What no column can hold: NUL in a text, a number or a time beyond every calendar. Nobody types that by chance."""
+    request_scope.db().rollback()
+    log.warning("request.nonsense", endpoint=request.endpoint, error=type(error.orig).__name__)
+    return _answer(400)
+
+
 def _unexpected(error: Exception) -> Response:
     log.exception("request.failed", endpoint=request.endpoint)
     return _answer(500)
@@ -67,5 +74,6 @@ def set_up(app: Flask) -> None:
     app.register_error_handler(Forbidden, lambda e: _answer(403, str(e)))
     app.register_error_handler(Invalid, lambda e: _answer(422, str(e)))
     app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(DataError, _nonsense)
     if not app.testing:
         app.register_error_handler(Exception, _unexpected)

@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app.core import runtime
 from app.core.clock import now
+from app.core.crypto import SealBroken
 from app.core.security import public
 from app.core.tenancy import session_for
 from app.domain import connections, webhooks
@@ -89,6 +90,9 @@ def _take(connection_id: uuid.UUID, kind: str) -> Response:
             log.warning("webhook.refused", provider="twilio", connection=str(connection_id), kind=kind)
             return _answer(403)
         return _store(door, kind, form)
+    except SealBroken:
+        log.error("webhook.unreadable_credentials", provider="twilio", connection=str(connection_id))
+        return _answer(503)
     except AWAY as error:
         log.error("webhook.not_stored", provider="twilio", error=type(error).__name__)
         return _answer(503)
