@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 
 import requests
-from rq import Queue
+from rq import Queue, Worker
 
 from app.core import runtime, tenancy
 from app.domain import contacts, conversations
@@ -47,29 +47,53 @@ def fill(account: Account, count: int, label: str) -> None:
 
 
 def drain_all(rig: Rig, account: Account, label: str, count: int) -> float:
-    """Texts per second from the first ring to the last settled row."""
-    fill(account, count, label)
-    begin = time.perf_counter()
-    rig.start_schedule()
-    end = begin + 60
-    while time.perf_counter() < end:
-        if rig.owner("select count(*) from outbox")[0][0] == 0:
-            break
-        time.sleep(0.02)
-    took = time.perf_counter() - begin
+    """Texts per second from the first claim to the last answer, with the reports coming in meanwhile."""
     rig.stop("schedule")
-    return count / took
+    fill(account, count, label)
+    rig.start_schedule()
+    wait_for(rig, "select count(*) from outbox", 0)
+    row = rig.owner(
+        "select extract(epoch from max(e.at) - min(e.at)) from message_events e join messages m on m.id = e.message_id "
+        "where m.body like :label and e.step in ('claim', 'answer')",
+        label=f"{label} %",
+    )[0]
+    settle(rig)
+    return count / float(row[0])
+
+
+def wait_for(rig: Rig, count: str, wanted: int, seconds: float = 120, **values: str) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        if rig.owner(count, **values)[0][0] == wanted:
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"not within {seconds} s: {count}")
+
+
+def settle(rig: Rig) -> None:
+    """Until the reports of the run are in, so that they do not burden the next one."""
+    end = time.perf_counter() + 60
+    while time.perf_counter() < end:
+        idle = rig.http.get(f"{rig.sim_url}/_sim/health", timeout=5).json()["idle"]
+        if idle and rig.owner("select count(*) from webhook_events where state <> 'done'")[0][0] == 0:
+            return
+        time.sleep(0.2)
 
 
 def send_plainly(message_id: str) -> None:
     """The plain design: one job loads one message, calls the provider, writes one result."""
     settings = runtime.current().settings
-    account_id, row_id = message_id.split("|")
+    account_id, connection_id, row_id = message_id.split("|")
     with tenancy.session_for(uuid.UUID(account_id)) as session:
         message = session.get_one(Message, uuid.UUID(row_id))
         answer = requests.post(
             f"{settings.host('TWILIO_API_BASE_URL')}/2010-04-01/Accounts/{SID}/Messages.json",
-            data={"To": message.address, "From": NUMBER, "Body": message.body},
+            data={
+                "To": message.address,
+                "From": NUMBER,
+                "Body": message.body,
+                "StatusCallback": f"{settings.public_url}/webhooks/twilio/{connection_id}/status?message={row_id}",
+            },
             auth=(SID, TOKEN),
             timeout=10,
         )
@@ -80,22 +104,34 @@ def send_plainly(message_id: str) -> None:
 
 def drain_plainly(rig: Rig, account: Account, label: str, count: int, workers: int) -> float:
     fill(account, count, label)
-    ids = rig.owner("select account_id || '|' || message_id from outbox")
+    ids = rig.owner(
+        "select o.account_id || '|' || s.connection_id || '|' || o.message_id from outbox o "
+        "join senders s on s.id = o.sender_id order by o.position"
+    )
     rig.owner("delete from outbox")
     for number in range(workers):
         rig.start(f"plain-{number}", "-m", "bench.plain_worker")
-    time.sleep(3)
+    wait_for_workers(workers)
     jobs = Queue("plain", connection=runtime.current().redis, serializer="json")
     begin = time.perf_counter()
     jobs.enqueue_many([Queue.prepare_data("bench.sends.send_plainly", args=(row[0],)) for row in ids])
-    end = begin + 90
-    wanted = "select count(*) from messages where state = 'sent' and body like :label"
-    while time.perf_counter() < end and rig.owner(wanted, label=f"{label} %")[0][0] < count:
-        time.sleep(0.05)
+    done = "select count(*) from messages where state in ('sent', 'delivered') and body like :label"
+    wait_for(rig, done, count, label=f"{label} %")
     took = time.perf_counter() - begin
     for number in range(workers):
         rig.stop(f"plain-{number}")
+    settle(rig)
     return count / took
+
+
+def wait_for_workers(count: int) -> None:
+    end = time.perf_counter() + 30
+    while time.perf_counter() < end and len(_plain_workers()) < count:
+        time.sleep(0.1)
+
+
+def _plain_workers() -> list[Worker]:
+    return [w for w in Worker.all(connection=runtime.current().redis) if "plain" in w.queue_names()]
 
 
 def run() -> dict[str, Any]:
@@ -103,15 +139,18 @@ def run() -> dict[str, Any]:
     ratios: dict[str, float] = {}
     with Rig() as rig:
         rig.start_simulator()
+        rig.start_web()
         account, _ = rig.found()
         for latency in LATENCIES_MS:
             rig.control("/settings", latency_ms=latency)
             for workers in (1, 2):
-                rig.start_workers(inbound=0, sends=workers, chores=0)
-                time.sleep(3)
+                rig.start_workers(inbound=1, sends=workers, chores=0)
                 ours = drain_all(rig, account, f"ours {latency} {workers}", TEXTS)
                 rig.stop("workers")
+                runtime.current().redis.flushdb()
+                rig.start_workers(inbound=1, sends=0, chores=0)
                 plain = drain_plainly(rig, account, f"plain {latency} {workers}", PLAIN_TEXTS, workers)
+                rig.stop("workers")
                 rows[f"{latency} ms, {workers} worker{'s' if workers > 1 else ''}"] = {
                     "levelhead per second": ours,
                     "one job each per second": plain,

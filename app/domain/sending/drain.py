@@ -28,9 +28,11 @@ log = structlog.get_logger()
 
 # So few that even the slowest batch ends within the lease.
 BATCH = 64
-SIDE_BY_SIDE = 16
+SIDE_BY_SIDE = 32
 # A wait shorter than this is slept through, a longer one is left to the scheduler.
 SLEEP_AT_MOST = 0.3
+# The share of the lease in which a text may still be handed to the provider.
+START_WITHIN = 0.75
 OpenChannel = Callable[[Desk], TextChannel]
 KeepOn = Callable[[], bool]
 
@@ -138,6 +140,8 @@ def _turns(desk: Desk, pacer: Pacer, most: int) -> int:
 
 def _send_batch(desk: Desk, channel: TextChannel, pool: ThreadPoolExecutor, granted: int) -> list[Outcome]:
     claim_id = new_id()
+    # Past the lease another drain may ask what became of these texts: what was not sent by then is not sent by us.
+    until = time.monotonic() + claim.lease().total_seconds() * START_WITHIN
     ids = claim.claim(desk, claim_id, granted)
     if not ids:
         return []
@@ -147,21 +151,23 @@ def _send_batch(desk: Desk, channel: TextChannel, pool: ThreadPoolExecutor, gran
         by_person.setdefault(one.to, []).append(one)
     outcomes: list[Outcome] = []
     left: list[uuid.UUID] = []
-    for done, rest in pool.map(lambda group: _send_in_order(channel, group), by_person.values()):
+    for done, rest in pool.map(lambda group: _send_in_order(channel, group, until), by_person.values()):
         outcomes += done
         left += [one.message_id for one in rest]
     settle.settle(desk, claim_id, outcomes)
     if left:
-        _put_back(desk, left)
+        _put_back(desk, claim_id, left)
     return outcomes
 
 
 def _send_in_order(
-    channel: TextChannel, texts: list[OutgoingText]
+    channel: TextChannel, texts: list[OutgoingText], until: float
 ) -> tuple[list[Outcome], list[OutgoingText]]:
     """Texts to one person; after one that has to wait, the later ones wait behind it."""
     done: list[Outcome] = []
     for index, one in enumerate(texts):
+        if time.monotonic() > until:
+            return done, texts[index:]
         outcome = Outcome(one, _send(channel, one))
         done.append(outcome)
         if isinstance(outcome.result, ProviderError) and not isinstance(outcome.result, Permanent):
@@ -179,9 +185,9 @@ def _send(channel: TextChannel, one: OutgoingText) -> Accepted | ProviderError:
         return Ambiguous(f"Sending broke off ({type(error).__name__}); asking what happened.", settled=False)
 
 
-def _put_back(desk: Desk, ids: list[uuid.UUID]) -> None:
+def _put_back(desk: Desk, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> None:
     with tenancy.session_for(desk.account.id) as session:
-        claim.put_back(session, ids)
+        claim.put_back(session, claim_id, ids)
         session.commit()
 
 
