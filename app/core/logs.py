@@ -18,8 +18,13 @@ def _mask(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[st
         if any(word in key.lower() for word in _SECRET_KEYS):
             entry[key] = "…"
         elif isinstance(value, str):
-            entry[key] = _PHONE.sub(r"+…\1", value)
+            entry[key] = without_numbers(value)
     return entry
+
+
+def without_numbers(text: str) -> str:
+    """The text with the last two digits of its phone numbers only."""
+    return _PHONE.sub(r"+…\1", text)
 
 
 def set_up(level: str, *, for_people: bool = False) -> None:

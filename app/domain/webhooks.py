@@ -15,9 +15,10 @@ import psycopg
 import structlog
 from psycopg.types.json import Jsonb
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.core import jobs, runtime, tenancy
+from app.core import jobs, logs, runtime, tenancy
 from app.core.clock import now
 from app.core.crypto import place
 from app.core.db import Database
@@ -178,8 +179,15 @@ def _handle_one(event_id: uuid.UUID, handle: Handle) -> None:
     except TryLater as reason:
         _fail(event_id, str(reason))
     except Exception as error:
-        log.exception("event.failed", event=str(event_id))
-        _fail(event_id, f"{type(error).__name__}: {str(error)[:300]}")
+        log.exception("event.failed", event_id=str(event_id))
+        _fail(event_id, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """For the journal. What Postgres says quotes the rows it is about, so of that only the kind is kept."""
+    if isinstance(error, DBAPIError):
+        return f"{type(error).__name__}: {type(error.orig).__name__}"
+    return f"{type(error).__name__}: {logs.without_numbers(str(error))[:300]}"
 
 
 def _open(row: WebhookEvent) -> Event:
