@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.core.tenancy import entered_account
+from app.domain.phones import candidates
 from app.models.consent import ConsentEntry
 from app.models.contact import ContactPoint
 
@@ -44,7 +45,7 @@ def record(
         update(ContactPoint)
         .where(
             ContactPoint.account_id == account_id,
-            ContactPoint.value == address,
+            ContactPoint.value.in_(candidates(address)),
             or_(ContactPoint.consent_at.is_(None), ContactPoint.consent_at <= at),
         )
         .values(consent=state, consent_at=at)
@@ -54,24 +55,32 @@ def record(
 
 
 def state_of(session: Session, address: str, channel: str = "sms") -> ConsentEntry | None:
-    """The latest word about an address; None when nobody ever said anything."""
+    """The latest word about a line, in whatever spelling of its number; None when nobody ever said anything."""
     return session.scalar(
         select(ConsentEntry)
-        .where(ConsentEntry.channel == channel, ConsentEntry.address == address)
+        .where(ConsentEntry.channel == channel, ConsentEntry.address.in_(candidates(address)))
         .order_by(ConsentEntry.at.desc(), ConsentEntry.id.desc())
         .limit(1)
     )
 
 
 def states_of(session: Session, addresses: set[str], channel: str = "sms") -> dict[str, ConsentEntry]:
-    """The latest word about each of many addresses, in one query."""
+    """The latest word about each of many lines, in one query."""
+    spellings = {address: candidates(address) for address in addresses}
+    wanted = {spelling for each in spellings.values() for spelling in each}
     rows = session.scalars(
         select(ConsentEntry)
-        .where(ConsentEntry.channel == channel, ConsentEntry.address.in_(addresses))
+        .where(ConsentEntry.channel == channel, ConsentEntry.address.in_(wanted))
         .ext(distinct_on(ConsentEntry.address))
         .order_by(ConsentEntry.address, ConsentEntry.at.desc(), ConsentEntry.id.desc())
     )
-    return {row.address: row for row in rows}
+    said = {row.address: row for row in rows}
+    found: dict[str, ConsentEntry] = {}
+    for address, each in spellings.items():
+        entries = [said[spelling] for spelling in each if spelling in said]
+        if entries:
+            found[address] = max(entries, key=lambda entry: (entry.at, entry.id))
+    return found
 
 
 def history(session: Session, addresses: list[str]) -> list[ConsentEntry]:
