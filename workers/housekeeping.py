@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
 from app.domain import connections, contacts, webhooks
-from app.domain.sending import followup, reports
+from app.domain.sending import abandoned, followup, reports
 from app.integrations import registry
 from app.models.account import Account
 from app.models.connection import Connection
@@ -24,18 +24,29 @@ UPLOADS_KEPT = timedelta(days=2)
 
 
 def each_minute() -> None:
-    """Pictures that still wait, and reports that never came."""
+    """Pictures that still wait, texts whose number went away, and reports that never came."""
     bells.take_down(runtime.current().redis, jobs.EACH_MINUTE.function, ())
     for account_id in _accounts():
         if not stopping.keep_on():
             return
-        with tenancy.session_for(account_id) as session:
-            waits = session.scalar(
-                select(exists().where(Attachment.state == "waiting", Attachment.next_try_at <= now()))
-            )
-        if waits:
-            jobs.ring(jobs.FETCH_MEDIA, account_id)
-        _ask_for_reports(account_id)
+        try:
+            _look_after(account_id)
+        except Exception:
+            # One account's trouble is not the others'.
+            log.exception("chores.broke", account=str(account_id))
+
+
+def _look_after(account_id: uuid.UUID) -> None:
+    with tenancy.session_for(account_id) as session:
+        waits = session.scalar(
+            select(exists().where(Attachment.state == "waiting", Attachment.next_try_at <= now()))
+        )
+    if waits:
+        jobs.ring(jobs.FETCH_MEDIA, account_id)
+    with tenancy.session_for(account_id) as session:
+        abandoned.end(session)
+        session.commit()
+    _ask_for_reports(account_id)
 
 
 def _ask_for_reports(account_id: uuid.UUID) -> None:
@@ -65,11 +76,18 @@ def each_hour() -> None:
     if erased:
         log.info("payloads.erased", events=erased)
     for account_id in _accounts():
-        with tenancy.session_for(account_id) as session:
-            keys = contacts.purge_deleted(session) + _forget_uploads(session)
-            session.commit()
-        for key in keys:
-            runtime.current().storage.delete(key)
+        try:
+            _tidy_up(account_id)
+        except Exception:
+            log.exception("chores.broke", account=str(account_id))
+
+
+def _tidy_up(account_id: uuid.UUID) -> None:
+    with tenancy.session_for(account_id) as session:
+        keys = contacts.purge_deleted(session) + _forget_uploads(session)
+        session.commit()
+    for key in keys:
+        runtime.current().storage.delete(key)
 
 
 def _forget_uploads(session: Session) -> list[str]:

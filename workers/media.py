@@ -1,5 +1,6 @@
 """Fetches the pictures of texts that came in: one account at a time, no transaction open while fetching."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
-from app.core.errors import Permanent, ProviderError
+from app.core.errors import NotFound, Permanent, ProviderError
 from app.core.ids import parse_id
 from app.domain import connections, conversations, media
 from app.domain.sending import backoff
@@ -85,13 +86,22 @@ def _fetch_one(attachment: Attachment, connection: Connection | None) -> None:
     except OSError as error:
         log.warning("media.not_stored", error=type(error).__name__)
         _note(attachment, next_try_at=now() + backoff.wait(attachment.attempts))
+    except Exception as error:
+        log.exception("media.broke", attachment=str(attachment.id))
+        final = isinstance(error, ValueError) or attachment.attempts >= MOST_TRIES
+        _note(
+            attachment,
+            state="failed" if final else "waiting",
+            error_text="The picture could not be fetched.",
+            next_try_at=now() + backoff.wait(attachment.attempts),
+        )
 
 
 def _note(attachment: Attachment, **values: object) -> None:
     """Writes the result and shows the message again, since its picture changed."""
     if attachment.message_id is None:
         return
-    with tenancy.session_for(attachment.account_id) as session:
+    with tenancy.session_for(attachment.account_id) as session, suppress(NotFound):
         talk, message = conversations.lock_of_message(session, attachment.message_id)
         row = session.get_one(Attachment, attachment.id)
         for name, value in values.items():

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.core import runtime
 from app.core.errors import Invalid, NotFound
+from app.core.folding import clean
 from app.core.ids import new_id, parse_id
 from app.models.message import Attachment
 
@@ -61,7 +62,7 @@ def store_upload(
     attachment = Attachment(
         id=attachment_id,
         account_id=account_id,
-        filename=filename[:120],
+        filename=clean(filename)[:120],
         content_type=kind,
         size_bytes=len(content),
         storage_key=key,

@@ -26,14 +26,15 @@ from app.models.conversation import Conversation
 from app.models.message import Attachment, Message
 from app.models.outbox import OutboxEntry
 
-
-# A text waits behind an earlier one of its conversation that is under way or is tried again.
+# A text waits behind an earlier one of its conversation that is under way or is tried again. Not behind one of another
+# number: that one may be disconnected, and what waits for it may wait for ever.
 _DUE = """
     select o.message_id from outbox o
     where o.sender_id = :sender and o.state = 'waiting' and o.run_at <= :now
       and not exists (
           select 1 from outbox earlier
-          where earlier.conversation_id = o.conversation_id and earlier.position < o.position
+          where earlier.conversation_id = o.conversation_id and earlier.sender_id = o.sender_id
+            and earlier.position < o.position
             and (earlier.state <> 'waiting' or earlier.asked_at is not null))
     order by o.run_at, o.position limit :most
 """
@@ -207,10 +208,13 @@ def _drop_expired(session: Session, entry: OutboxEntry, message: Message) -> Non
     session.execute(delete(OutboxEntry).where(OutboxEntry.message_id == message.id))
 
 
-def put_back(session: Session, ids: list[uuid.UUID]) -> None:
-    """Claimed texts that were not asked for go back as they were: queued, and the try does not count."""
+def put_back(session: Session, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> None:
+    """Texts of this claim that were not asked for go back as they were: queued, and the try does not count. A row that
+    somebody else has taken over meanwhile is theirs."""
     talk_ids = set(session.scalars(select(Message.conversation_id).where(Message.id.in_(ids))))
     talks = _lock_conversations(session, talk_ids)
+    mine = OutboxEntry.message_id.in_(ids), OutboxEntry.claim_id == claim_id, OutboxEntry.state == "sending"
+    ids = list(session.scalars(select(OutboxEntry.message_id).where(*mine).with_for_update()))
     release(session, ids)
     for message in session.scalars(select(Message).where(Message.id.in_(ids), Message.state == "sending")):
         message.state = "queued"

@@ -10,8 +10,8 @@ from app.core import formats, jobs
 from app.core.clock import now
 from app.core.errors import Invalid
 from app.domain import conversations
-from app.domain.phones import country_of
-from app.domain.sending import decisions, history, prices
+from app.domain.phones import candidates, country_of
+from app.domain.sending import decisions, history, prices, senders
 from app.domain.sending.decisions import Verdict
 from app.domain.sending.segments import MAX_CHARACTERS
 from app.models.account import Account
@@ -52,7 +52,7 @@ def queue_text(
     if client_key and (twin := _by_client_key(session, client_key)) is not None:
         return twin
     files = _own_uploads(session, attachment_ids or [])
-    chosen = _check(session, body, to, sender, files, send_at)
+    chosen = _check(session, account.id, body, to, sender, files, send_at)
     contact = session.get_one(Contact, conversation.contact_id)
     estimate = prices.estimate(session, to, body, len(files))
     at = send_at or now()
@@ -157,6 +157,7 @@ def _own_uploads(session: Session, ids: list[uuid.UUID]) -> list[Attachment]:
 
 def _check(
     session: Session,
+    account_id: uuid.UUID,
     body: str,
     to: str,
     sender: Sender | None,
@@ -179,7 +180,9 @@ def _check(
     if send_at is not None and send_at <= now():
         raise Invalid({"send_at": "That time has passed. Choose a later one."})
     return session.scalars(
-        select(Sender).options(joinedload(Sender.connection)).where(Sender.id == sender.id)
+        select(Sender)
+        .options(joinedload(Sender.connection))
+        .where(Sender.id == sender.id, Sender.account_id == account_id)
     ).one()
 
 
@@ -229,6 +232,8 @@ def retry(
     if message.state not in ("failed", "checking") or not message.can_retry:
         raise Invalid({"": "Trying this text again would not help."})
     sender = session.get(Sender, message.sender_id)
+    if sender is None or sender.state != "active":
+        sender = senders.sender_for(session, conversation)
     copies = _copy_attachments(session, message)
     session.execute(delete(OutboxEntry).where(OutboxEntry.message_id == message.id))
     again = queue_text(
@@ -282,7 +287,7 @@ def refuse_waiting(session: Session, conversation: Conversation, address: str, w
         .join(OutboxEntry, OutboxEntry.message_id == Message.id)
         .where(
             Message.conversation_id == conversation.id,
-            Message.address == address,
+            Message.address.in_(candidates(address)),
             OutboxEntry.state == "waiting",
         )
         .with_for_update(of=OutboxEntry)

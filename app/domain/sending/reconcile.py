@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.core import tenancy
 from app.core.clock import now
-from app.core.errors import NeedsReconnect, ProviderError
+from app.core.errors import NeedsReconnect, ProviderError, Temporary
 from app.domain import connections, conversations
 from app.domain.channels import Accepted, OutgoingText, SentRecord, TextChannel
 from app.domain.sending import backoff, claim, history, settle
@@ -46,6 +46,8 @@ def take_over_dead_claims(desk: Desk) -> int:
                     OutboxEntry.state == "sending",
                     OutboxEntry.lease_until < now(),
                 )
+                # The order in which everybody locks several conversations.
+                .order_by(OutboxEntry.conversation_id)
                 .limit(100)
             )
         )
@@ -82,6 +84,10 @@ def check_due(desk: Desk, channel: TextChannel, most: int = 20) -> int:
             found: list[SentRecord] | ProviderError = channel.find_sent(text, asked_at - CLOCK_SKEW)
         except ProviderError as error:
             found = error
+        except Exception as error:
+            # Whatever it is: one text that cannot be asked about must not stop the others of its number.
+            log.exception("check.broke", message_id=str(message_id))
+            found = Temporary(f"Asking broke off ({type(error).__name__}).", "broken")
         _note_answer(desk, message_id, found)
         if isinstance(found, ProviderError):
             return count + 1
