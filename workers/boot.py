@@ -1,7 +1,8 @@
 """The worker processes: one parent that imports the app once and forks a child for each queue, and starts a dead one anew.
 
 Each child is an RQ SimpleWorker on one queue (with two, a worker killed at the wrong moment loses a job) with the JSON
-serializer (with pickle, whoever can write to Redis runs code here). Run by `python -m workers.boot`.
+serializer (with pickle, whoever can write to Redis runs code here), and a job runs only if it is one of core.jobs.
+Run by `python -m workers.boot`.
 """
 
 import ctypes
@@ -14,17 +15,33 @@ from typing import Any
 import redis
 import structlog
 from rq import Queue, SimpleWorker
+from rq.job import Job
 
 from app.config import ConfigError, Settings, load
-from app.core import logs, runtime
+from app.core import jobs, logs, runtime
 from app.integrations import registry
 from workers import housekeeping, inbound, mails, media, sends, stopping, tables
 
 log = structlog.get_logger()
 
 COUNTS = {"inbound": 1, "sends": 2, "chores": 1}
+OURS = frozenset(job.function for job in jobs.JOBS)
 LOADED = (housekeeping, inbound, mails, media, sends, registry)
 _PR_SET_PDEATHSIG = 1
+
+
+class OurJob(Job):
+    """A job names its function by a dotted path, and RQ calls whatever stands there. Ours are called and nothing else,
+    so that who can write to Redis cannot run code here."""
+
+    def perform(self) -> Any:
+        if self.func_name not in OURS:
+            raise PermissionError(f"not a job of ours: {self.func_name}")
+        return super().perform()
+
+    def restore(self, raw_data: Any) -> None:
+        super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
 
 
 class QueueWorker(SimpleWorker):
@@ -43,9 +60,10 @@ def work(queue: str, settings: Settings) -> None:
     _wait_for_redis(found.redis)
     blocking = redis.Redis.from_url(settings.redis_url, health_check_interval=20)
     worker = QueueWorker(
-        [Queue(queue, connection=blocking, serializer="json")],
+        [Queue(queue, connection=blocking, serializer="json", job_class=OurJob)],
         connection=blocking,
         serializer="json",
+        job_class=OurJob,
         worker_ttl=25,
         maintenance_interval=10,
         job_monitoring_interval=5,
