@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import ConfigError, load
-from app.core import jobs, limits, logs, runtime, tenancy
+from app.core import jobs, limits, logs, pulse, runtime, tenancy
 from app.core.clock import now
 from app.domain import webhooks
 from workers import stopping, tables
@@ -60,6 +60,7 @@ def sweep() -> None:
 SCHEDULE: tuple[tuple[float, Callable[[], None]], ...] = (
     (TICK, wake_paced),
     (1.0, sweep),
+    (1.0, lambda: pulse.scheduler_beats(runtime.current().redis)),
     (60.0, lambda: jobs.ring(jobs.EACH_MINUTE)),
     (3600.0, lambda: jobs.ring(jobs.EACH_HOUR)),
 )

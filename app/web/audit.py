@@ -61,7 +61,9 @@ WORDS = {
     "contact.restored": "brought back the contact",
     "contact.consent_recorded": "recorded consent for",
     "contact.exported": "exported contacts",
-    "event.replayed": "replayed an event",
+    "event.replayed": "replayed",
+    "event.content_shown": "read the content of the event",
+    "event.given_up": "gave up on the event",
 }
 # These say it all without naming the subject again: it is the person.
 ABOUT_SELF = {a for a in WORDS if a.startswith(("user.sign", "user.session", "user.password", "user.reset"))}
@@ -73,6 +75,7 @@ GROUPS = {
     "account.": "Accounts",
     "connection.": "Connections",
     "contact.": "Contacts",
+    "event.": "Events",
 }
 # What the fields of an account are called in "changed: …".
 FIELDS = {

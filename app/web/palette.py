@@ -47,6 +47,8 @@ def _pages() -> list[Item]:
         pages.append(_page("People of the agency", "/agency/people", "users", "Agency"))
         pages.append(_page("Invite to the agency", "/agency/people/invite", "user-plus", "Agency"))
         pages.append(_page("Audit log", "/agency/audit", "history", "Agency"))
+        pages.append(_page("Operations", "/agency/operations", "heart-rate-monitor", "Queues, workers"))
+        pages.append(_page("Dead letters", "/agency/operations/events?state=trouble", "inbox", "Operations"))
     pages.append(_page("Your profile", "/account", "user-circle", "Password, browsers, appearance"))
     return pages
 

@@ -13,7 +13,9 @@ from app.core import tenancy
 from app.domain import custom_fields, media, snippets
 from app.models.account import Account
 from app.models.contact import ContactPoint
+from app.models.replay import Replay
 from app.models.user import LoginSession, User
+from app.models.webhook_event import WebhookEvent
 from tests.factories import Cast
 from tests.web.inbox_rows import PNG, connect, messages_of, talk
 
@@ -86,6 +88,17 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
             user_id=person.id, token_hash=uuid.uuid4().hex, expires_at=conversation.last_at.replace(year=2099)
         )
         session.add(login)
+        event = WebhookEvent(
+            provider="twilio",
+            connection_id=sender.connection_id,
+            account_id=account.id,
+            kind="inbound",
+            external_ref=f"SM{number}",
+            payload=b"-",
+            state="dead",
+        )
+        replay = Replay(agency_id=account.agency_id, by_name=person.name, events=0)
+        session.add_all([event, replay])
         session.commit()
     return {
         "account": account.slug,
@@ -101,4 +114,6 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
         "snippet_id": snippet.id,
         "user_id": person.id,
         "session_id": login.id,
+        "event_id": event.id,
+        "replay_id": replay.id,
     }
