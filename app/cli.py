@@ -6,7 +6,19 @@ lives in app/commands. Mistakes end with one plain sentence and an exit code tha
 
 import click
 
-from app.commands import connect, create, demo_people, doctor, migrate, replay, rotate_keys, seed, send
+from app.commands import (
+    backup,
+    connect,
+    create,
+    demo_people,
+    doctor,
+    migrate,
+    replay,
+    restore,
+    rotate_keys,
+    seed,
+    send,
+)
 from app.commands.start import FriendlyGroup
 
 
@@ -32,6 +44,8 @@ for command in (
     doctor.doctor,
     replay.replay,
     rotate_keys.rotate_keys,
+    backup.backup,
+    restore.restore,
     send.send,
     seed.seed,
     demo_people.demo_people,
