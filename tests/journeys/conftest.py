@@ -121,7 +121,11 @@ class Watch:
 
     def _console(self, message: ConsoleMessage) -> None:
         # Chromium writes every answer from 400 up as an error; 422 is a form with its errors in it.
-        if message.type == "error" and "status of 422" not in message.text:
+        # htmx writes two lines when a page is left while a poll is under way; a send that really failed has its own.
+        harmless = ("htmx:sendAbort,", "htmx:afterRequest,")
+        if message.type != "error" or message.text.startswith(harmless):
+            return
+        if "status of 422" not in message.text:
             self.complaints.append(f"{message.location.get('url', '')}: {message.text}")
 
 
