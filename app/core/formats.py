@@ -30,6 +30,10 @@ def date_and_time(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
     return f"{format_datetime(local, 'medium', locale=locale)} {zone_name(at, zone, locale)}"
 
 
+def date(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
+    return format_date(at.astimezone(zone), "medium", locale=locale)
+
+
 def time_of_day(at: datetime, zone: ZoneInfo, locale: Locale, *, with_zone: bool = True) -> str:
     text = format_time(at.astimezone(zone), "short", locale=locale)
     return f"{text} {zone_name(at, zone, locale)}" if with_zone else text

@@ -44,7 +44,7 @@ def write_sent(
     contact = session.get_one(Contact, conversation.contact_id)
     estimate = prices.estimate(session, to, body)
     verdict = Verdict()
-    decisions.ask_consent(session, verdict, to)
+    decisions.ask_consent(session, verdict, account, to)
     decisions.ask_connection(verdict, sender.connection)
     decisions.ask_registration(verdict, sender, country_of(to))
     decisions.ask_quiet_hours(
@@ -98,7 +98,7 @@ def _write_way(
         message,
         "answer",
         "accepted",
-        "Twilio accepted the text.",
+        "It was accepted.",
         code="queued",
         at=at + timedelta(seconds=ACCEPTED),
     )

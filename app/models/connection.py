@@ -43,6 +43,16 @@ class Connection(Row, Base):
         back_populates="connection", lazy="raise", order_by="Sender.created_at"
     )
 
+    @property
+    def provider_name(self) -> str:
+        """As people write it."""
+        return self.provider.capitalize()
+
+    @property
+    def title(self) -> str:
+        """Provider, and the name of what is connected when it has one: Twilio (Bright Smile Dental)."""
+        return f"{self.provider_name} ({self.name})" if self.name else self.provider_name
+
     __table_args__ = (
         UniqueConstraint("account_id", "provider", "external_ref"),
         CheckConstraint(

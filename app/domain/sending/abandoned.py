@@ -14,7 +14,7 @@ from app.models.connection import Sender
 from app.models.outbox import OutboxEntry
 
 MOST = 100
-GONE = "The number it should leave from is no longer yours at Twilio. Send it again from another one."
+GONE = "The number it should leave from is no longer yours. Send it again from another one."
 UNKNOWN = f"{GONE} Nobody could tell us whether it was sent before; check with the customer first."
 
 

@@ -160,7 +160,7 @@ def _still_allowed(
         _drop_expired(session, entry, message)
         return False
     verdict = Verdict()
-    decisions.judge_consent(verdict, facts.consents.get(message.address))
+    decisions.judge_consent(verdict, desk.account, facts.consents.get(message.address))
     if verdict.refused:
         message.state, message.error_text, message.settled_at = "refused", verdict.refused, now()
         message.trace = [*message.trace, *verdict.trace]

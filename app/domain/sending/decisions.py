@@ -54,16 +54,16 @@ class Verdict:
         self.refused = self.refused or text
 
 
-def ask_consent(session: Session, verdict: Verdict, address: str) -> None:
-    judge_consent(verdict, consent.state_of(session, address))
+def ask_consent(session: Session, verdict: Verdict, account: Account, address: str) -> None:
+    judge_consent(verdict, account, consent.state_of(session, address))
 
 
-def judge_consent(verdict: Verdict, entry: ConsentEntry | None) -> None:
+def judge_consent(verdict: Verdict, account: Account, entry: ConsentEntry | None) -> None:
     """What the latest word about an address means for a text to it."""
     if entry is None:
         verdict.add("consent", "info", "No opt-in and no opt-out on record for this number.")
         return
-    day = entry.at.date().isoformat()
+    day = formats.date(entry.at, account.zone, formats.locale_of(account.locale))
     if entry.state == "opted_out":
         said = f"“{entry.wording}”" if entry.wording else "opted out"
         verdict.refuse("consent", f"This number opted out of texts on {day} ({said}).", OPTED_OUT_NEXT)
@@ -77,12 +77,12 @@ def ask_connection(verdict: Verdict, connection: Connection) -> None:
         verdict.add(
             "connection",
             "hold",
-            f"{connection.name or 'Twilio'} {word}.",
+            f"{connection.title} {word}.",
             "Reconnect it under Settings, Connections; the text then goes by itself.",
         )
         verdict.waits = True
     else:
-        verdict.add("connection", "ok", f"{connection.name or 'Twilio'} is connected.")
+        verdict.add("connection", "ok", f"{connection.title} is connected.")
 
 
 def ask_registration(verdict: Verdict, sender: Sender, country: str) -> None:
@@ -97,7 +97,7 @@ def ask_registration(verdict: Verdict, sender: Sender, country: str) -> None:
             "registration",
             "info",
             "No US registration (A2P 10DLC) is on record for this number.",
-            "Carriers may block texts from unregistered numbers; register in the Twilio console.",
+            "Carriers may block texts from unregistered numbers; register it where the number comes from.",
         )
 
 

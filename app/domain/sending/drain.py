@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 # So few that even the slowest batch ends within the lease.
 BATCH = 64
-SIDE_BY_SIDE = 16
+SIDE_BY_SIDE = 32
 # A wait shorter than this is slept through, a longer one is left to the scheduler.
 SLEEP_AT_MOST = 0.3
 # The share of the lease in which a text may still be handed to the provider.

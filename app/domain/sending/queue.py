@@ -57,7 +57,7 @@ def queue_text(
     estimate = prices.estimate(session, to, body, len(files))
     at = send_at or now()
     verdict = Verdict()
-    decisions.ask_consent(session, verdict, to)
+    decisions.ask_consent(session, verdict, account, to)
     decisions.ask_connection(verdict, chosen.connection)
     decisions.ask_registration(verdict, chosen, country_of(to))
     decisions.ask_quiet_hours(

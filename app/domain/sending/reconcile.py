@@ -67,7 +67,11 @@ def take_over_dead_claims(desk: Desk) -> int:
                 continue
             message.state = "checking"
             history.note(
-                session, message, "check", "lost", "The worker stopped in the middle; asking Twilio."
+                session,
+                message,
+                "check",
+                "lost",
+                "The worker stopped in the middle; asking what became of it.",
             )
             conversations.touch(session, talk, message)
         session.commit()
@@ -127,7 +131,7 @@ def _note_answer(desk: Desk, message_id: uuid.UUID, found: list[SentRecord] | Pr
             if isinstance(found, NeedsReconnect):
                 connections.need_reconnect(session, desk.connection.id, found.sentence)
         else:
-            _asked(session, message, entry, _unclaimed(session, found))
+            _asked(session, message, entry, _unclaimed(session, found), desk.connection.provider_name)
         conversations.touch(session, talk, message)
         session.commit()
 
@@ -139,17 +143,25 @@ def _unclaimed(session: Session, found: list[SentRecord]) -> SentRecord | None:
     return next((record for record in found if record.ref not in known), None)
 
 
-def _asked(session: Session, message: Message, entry: OutboxEntry, record: SentRecord | None) -> None:
+def _asked(
+    session: Session, message: Message, entry: OutboxEntry, record: SentRecord | None, provider: str
+) -> None:
     if record is not None:
-        history.note(session, message, "check", "found", "Twilio had accepted it; it was not sent again.")
-        settle.accept(session, message, Accepted(record.ref, record.status, record.segments))
+        history.note(
+            session, message, "check", "found", f"{provider} had accepted it; it was not sent again."
+        )
+        settle.accept(session, message, Accepted(record.ref, record.status, record.segments), provider)
         session.delete(entry)
         return
     asked_at = entry.asked_at or entry.created_at
     if entry.answer_settled or now() - asked_at >= request_is_over():
-        history.note(session, message, "check", "not_there", "Twilio does not have it, so it is sent again.")
+        history.note(
+            session, message, "check", "not_there", f"{provider} does not have it, so it is sent again."
+        )
         if now() > entry.give_up_at:
-            settle.fail(session, message, "Twilio could not take the text for 24 hours.", "", can_retry=True)
+            settle.fail(
+                session, message, f"{provider} could not take the text for 24 hours.", "", can_retry=True
+            )
             session.delete(entry)
             return
         entry.state, entry.claim_id, entry.lease_until = "waiting", None, None

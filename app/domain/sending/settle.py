@@ -98,7 +98,7 @@ def _rows(
 
 def settle_one(row: _Row, result: Accepted | ProviderError) -> None:
     if isinstance(result, Accepted):
-        accept(row.session, row.message, result)
+        accept(row.session, row.message, result, row.desk.connection.provider_name)
         row.done()
     elif row.entry is None or row.message.provider_ref is not None:
         return
@@ -107,7 +107,7 @@ def settle_one(row: _Row, result: Accepted | ProviderError) -> None:
     conversations.touch(row.session, row.talk, row.message)
 
 
-def accept(session: Session, message: Message, accepted: Accepted) -> None:
+def accept(session: Session, message: Message, accepted: Accepted, provider: str) -> None:
     """The provider has it. A report may have come first, so the state only moves forward."""
     if message.provider_ref is None:
         message.provider_ref = accepted.ref
@@ -117,7 +117,9 @@ def accept(session: Session, message: Message, accepted: Accepted) -> None:
         message.segments = accepted.segments
     message.error_text = message.error_code = None
     message.can_retry = False
-    history.note(session, message, "answer", "accepted", "Twilio accepted the text.", code=accepted.status)
+    history.note(
+        session, message, "answer", "accepted", f"{provider} accepted the text.", code=accepted.status
+    )
     reports.advance(message, "sent")
 
 
@@ -189,7 +191,7 @@ def opted_out_at_provider(session: Session, message: Message) -> None:
         address=message.address,
         state="opted_out",
         source="provider_refusal",
-        wording="Twilio refused a text with error 21610: the number has opted out.",
+        wording="A text was refused with error 21610: the number has opted out.",
         at=now(),
         contact_id=message.contact_id,
         message_id=message.id,

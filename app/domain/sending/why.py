@@ -21,11 +21,11 @@ TITLES = {
     "schedule": "Schedule",
     "queue": "Queue",
     "claim": "Sending",
-    "answer": "Twilio's answer",
+    "answer": "Answer",
     "report": "Delivery report",
     "hold": "Hold",
     "retry": "Try again",
-    "check": "Asked Twilio",
+    "check": "Asked again",
     "cancel": "Canceled",
     "pace": "Pace",
     "expiry": "Too late",
@@ -55,17 +55,17 @@ LOOKS = {
     "again": "info",
 }
 REPORT_WORDS = {
-    "accepted": "Twilio accepted the text.",
-    "scheduled": "Twilio scheduled the text.",
-    "queued": "Twilio queued the text.",
-    "sending": "Twilio is handing it to the carrier.",
+    "accepted": "{provider} accepted the text.",
+    "scheduled": "{provider} scheduled the text.",
+    "queued": "{provider} queued the text.",
+    "sending": "{provider} is handing it to the carrier.",
     "sent": "The carrier took the text.",
     "delivered": "The carrier says it arrived.",
     "partially_delivered": "A part of the text arrived.",
     "read": "It was read.",
     "undelivered": "The carrier did not deliver it.",
     "failed": "It could not be sent.",
-    "canceled": "It was canceled at Twilio.",
+    "canceled": "It was canceled at {provider}.",
 }
 
 
@@ -100,14 +100,19 @@ def explain(session: Session, message: Message) -> list[Step]:
         .where(MessageEvent.message_id == message.id)
         .order_by(MessageEvent.at, MessageEvent.id)
     )
-    steps += [_from_event(event) for event in events]
-    return steps + _right_now(session, message)
+    sender = session.scalar(
+        select(Sender).options(joinedload(Sender.connection)).where(Sender.id == message.sender_id)
+    )
+    provider = sender.connection.provider_name if sender is not None else "The provider"
+    steps += [_from_event(event, provider) for event in events]
+    return steps + (_right_now(session, message, sender) if sender is not None else [])
 
 
-def _from_event(event: MessageEvent) -> Step:
+def _from_event(event: MessageEvent, provider: str) -> Step:
     words = event.text
     if event.step == "report":
-        words = f"{REPORT_WORDS.get(event.outcome, f'Twilio reports: {event.outcome}.')} {event.text}".strip()
+        said = REPORT_WORDS.get(event.outcome, f"{{provider}} reports: {event.outcome}.")
+        words = f"{said.format(provider=provider)} {event.text}".strip()
     elif event.step == "claim":
         words = f"A worker took it from the queue. {event.text}".strip()
     return Step(
@@ -120,15 +125,11 @@ def _from_event(event: MessageEvent) -> Step:
     )
 
 
-def _right_now(session: Session, message: Message) -> list[Step]:
-    if message.state not in (*WAITING_STATES, "checking") or message.sender_id is None:
-        return []
+def _right_now(session: Session, message: Message, sender: Sender) -> list[Step]:
     entry = session.get(OutboxEntry, message.id)
-    sender = session.scalar(
-        select(Sender).options(joinedload(Sender.connection)).where(Sender.id == message.sender_id)
-    )
-    if entry is None or sender is None:
+    if entry is None or message.state not in (*WAITING_STATES, "checking"):
         return []
+    provider = sender.connection.provider_name
     if sender.connection.state in ("reconnect_needed", "disconnected"):
         text = "Waits until the connection works again."
         return [
@@ -136,10 +137,12 @@ def _right_now(session: Session, message: Message) -> list[Step]:
         ]
     trouble = breaker.of(session, sender.connection_id)
     if trouble is not None:
-        text = f"Twilio has trouble, so texts wait in order. {trouble.reason}"
+        text = f"{provider} has trouble, so texts wait in order. {trouble.reason}"
         return [Step(trouble.next_probe_at, "breaker", "wait", "Next try", text, "It goes by itself.")]
     if message.state == "checking":
-        return [Step(entry.run_at, "check", "wait", "Now", "We are asking Twilio whether it has this text.")]
+        return [
+            Step(entry.run_at, "check", "wait", "Now", f"We are asking {provider} whether it has this text.")
+        ]
     if message.state == "queued":
         pace = f"{sender.per_second.normalize():f}"
         text = f"Waits for its turn: {sender.address} sends {pace} a second."
