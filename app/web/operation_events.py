@@ -9,6 +9,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.core import htmx
+from app.core.crypto import SealBroken
 from app.core.errors import Invalid, NotFound
 from app.core.request_scope import actor, db
 from app.domain import audit, webhooks
@@ -85,7 +86,10 @@ def show_content(event_id: uuid.UUID) -> str:
     """What the provider sent, opened for this one look; who looked is noted."""
     need_owner()
     event, account = _event(event_id)
-    content = _readable(webhooks.opened(db(), event.id))
+    try:
+        content = _readable(webhooks.opened(db(), event.id))
+    except SealBroken:
+        raise Invalid({"": "It cannot be opened: the key it was encrypted with is gone."}) from None
     audit.note(db(), actor(), "event.content_shown", event.external_ref, account_id=account.id)
     db().commit()
     if htmx.is_htmx():

@@ -103,6 +103,9 @@ def moment(text: str | None) -> datetime | None:
         found = datetime.fromisoformat(text or "")
     except ValueError:
         return None
+    # Nothing is older or newer, and arithmetic at the ends of the calendar fails.
+    if not 1990 < found.year < 9000:
+        return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
