@@ -14,7 +14,7 @@ import click
 
 from app.commands.backups import contents, database, media, programs
 from app.commands.backups.contents import Totals
-from app.commands.backups.progress import Progress, size
+from app.commands.backups.progress import Progress, count, size
 from app.commands.start import Trouble
 from app.config import Settings, load
 from app.core import logs, schema
@@ -81,7 +81,7 @@ def _write(output: IO[bytes], settings: Settings, progress: Progress) -> int:
     _write_media(writer, settings.media_dir, totals, progress)
     contents.write_end(writer.write, totals)
     writer.finish()
-    progress.step(f"Media: {totals.files:,} files, {size(totals.file_bytes)}.")
+    progress.step(f"Media: {count(totals.files, 'file')}, {size(totals.file_bytes)}.")
     return writer.size
 
 
@@ -95,7 +95,7 @@ def _write_media(writer: SealedWriter, folder: Path, totals: Totals, progress: P
             contents.write_name(writer.write, name)
             totals.file_bytes += contents.write_blocks(writer.write, media.blocks(file))
         totals.files += 1
-        progress.now(f"{totals.files:,} files, {size(totals.file_bytes)} written")
+        progress.now(f"{count(totals.files, 'file')}, {size(totals.file_bytes)} written")
 
 
 def _told(blocks: Iterator[bytes], progress: Progress, words: str) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ import psycopg
 from app.commands.backup import FORMAT
 from app.commands.backups import aside, contents, database, media, programs, resume
 from app.commands.backups.database import Connection
-from app.commands.backups.progress import Progress, size
+from app.commands.backups.progress import Progress, count, size
 from app.commands.migrate import upgrade
 from app.commands.start import Trouble
 from app.config import Settings, load
@@ -140,7 +140,9 @@ def _restore(
     aside.forget(connection)
     exchange.forget_replaced()
     connection.execute("analyze")
-    click.echo(f"Restored: the database as of {about.made_at:%Y-%m-%d %H:%M} UTC and {files:,} media files.")
+    click.echo(
+        f"Restored: the database as of {about.made_at:%Y-%m-%d %H:%M} UTC and {count(files, 'media file')}."
+    )
     if texts:
         click.echo(f"Waiting texts: {texts:,}. The provider is asked about each before it is sent again.")
     if mails:
@@ -185,5 +187,5 @@ def _load(
         else:
             exchange.gather(record.name, record.blocks)
             files += 1
-            progress.now(f"{files:,} files written")
+            progress.now(f"{count(files, 'file')} written")
     return files

@@ -41,3 +41,8 @@ def size(count: int) -> str:
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{count:,} bytes" if units[0] == "bytes" else f"{value:,.1f} {units[0]}"
+
+
+def count(number: int, noun: str) -> str:
+    """1 media file, 2 media files."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
