@@ -18,12 +18,17 @@ from app.models.account import Account
 from app.models.connection import Connection
 from app.models.webhook_event import EVENT_STATES, WebhookEvent
 from app.web.agency import need_owner
-from app.web.operation_filters import FIELDS, TROUBLE, Choices, agency_id, event_filter, remembered
+from app.web.operation_filters import (
+    FIELDS,
+    TROUBLE,
+    WITH_REASON,
+    Choices,
+    agency_id,
+    event_filter,
+    remembered,
+)
 
 blueprint = Blueprint("operation_events", __name__, url_prefix="/agency/operations/events")
-
-# With these states chosen the reasons are counted as well.
-WITH_REASONS = {TROUBLE, "failed", "dead", "ignored"}
 
 
 @blueprint.get("")
@@ -36,7 +41,7 @@ def list_events() -> str:
         db(), agency_id(), wanted, int(before) if before.isdecimal() and len(before) < 19 else None
     )
     state = filters.get("state", "")
-    counted = journal.reasons(db(), agency_id(), wanted) if state in WITH_REASONS else []
+    counted = journal.reasons(db(), agency_id(), wanted) if state in (TROUBLE, *WITH_REASON) else []
     return render_template(
         "operations/events.html",
         nav="agency-operations",

@@ -22,6 +22,8 @@ from app.models.webhook_event import EVENT_STATES
 
 TROUBLE = "trouble"
 KINDS = ("inbound", "status")
+# Only these carry a reason.
+WITH_REASON = ("failed", "dead", "ignored")
 PROVIDERS = {integration.key: integration.name for integration in registry.INTEGRATIONS}
 _REF = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
@@ -69,17 +71,18 @@ def event_filter(choices: Choices) -> EventFilter:
     given = request.values
     account_id, q = choices.account_id(given.get("account")), given.get("q", "").strip()
     refs = journal.with_ref(db(), agency_id(), q) if _REF.fullmatch(q) else None
-    chosen = tuple(found for text in given.getlist("event") if (found := parse_id(text)))
-    reason, kind, upto = given.get("reason", ""), given.get("kind", ""), given.get("upto", "")
+    chosen = tuple(dict.fromkeys(found for text in given.getlist("event") if (found := parse_id(text))))
+    kind, upto = given.get("kind", ""), given.get("upto", "")
+    reason = given.get("reason", "") if _DIGEST.fullmatch(given.get("reason", "")) else ""
     return EventFilter(
         provider=choices.provider(given.get("provider")),
         account_id=account_id,
-        states=_states(given.get("state", "")),
+        states=_states(given.get("state", "")) or (WITH_REASON if reason else ()),
         kind=kind if kind in KINDS else "",
         since=moment(given.get("since")),
         until=moment(given.get("until")),
         contact_ids=None if refs is not None else contact_ids(q, account_id),
-        reason=reason if _DIGEST.fullmatch(reason) else "",
+        reason=reason,
         event_ids=refs if refs is not None else chosen or None,
         upto=int(upto) if upto.isdecimal() and len(upto) < 19 else None,
     )

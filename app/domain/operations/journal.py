@@ -27,6 +27,7 @@ TROUBLE = ("failed", "dead")
 # Clocks of web servers and of the database may differ by so much.
 CLOCKS_DIFFER = timedelta(minutes=10)
 WITHOUT_CONTENT = defer(WebhookEvent.payload, raiseload=True)
+_MINE = "a.agency_id = :agency_id and (cast(:account_id as uuid) is null or a.id = :account_id)"
 # Which partial index answers a state; the condition has to stand in the statement as it stands in the index.
 _OPEN = "e.state in ('waiting', 'working', 'failed')"
 _UNUSUAL = "e.state in ('failed', 'dead', 'ignored')"
@@ -99,25 +100,34 @@ def find(
         conditions.append("e.position < :before")
         values["before"] = before
     order = "asc" if oldest_first else "desc"
-    branches = " union all ".join(
-        f"(select e.* from ({_walk([*conditions, *narrow], order)}) e)" for narrow in _by_state(wanted.states)
-    )
     statement = f"""
-        select e.id, e.position, e.state, a.id as account_id, e.has_content, e.error
-        from accounts a cross join lateral ({branches}) e
-        where a.agency_id = :agency_id and (cast(:account_id as uuid) is null or a.id = :account_id)
+        select e.id, e.position, e.state, e.account_id, e.has_content, e.error
+        from {_each(wanted, wanted.states, conditions, order)}
         order by e.position {order} limit :most
     """
-    values |= {"agency_id": agency_id, "account_id": wanted.account_id, "most": most}
-    return list(session.execute(text(statement), values))
+    return list(session.execute(text(statement), values | _scope(agency_id, wanted, most)))
 
 
-def _walk(conditions: list[str], order: str) -> str:
-    return f"""
-        select e.id, e.position, e.state, e.error, e.payload is not null as has_content
-        from webhook_events e where {" and ".join(["e.account_id = a.id", *conditions])}
-        order by e.position {order} limit :most
-    """
+def _each(wanted: EventFilter, states: tuple[str, ...], conditions: list[str], order: str) -> str:
+    """Walks along an index once for each account, contact or event that is asked about, and each state; `e` is what it
+    finds in accounts of the agency."""
+    if wanted.event_ids is not None:
+        source, anchor = "unnest(cast(:event_ids as uuid[])) o(id)", "e.id = o.id"
+    elif wanted.contact_ids is not None:
+        source, anchor = "unnest(cast(:contact_ids as uuid[])) o(id)", "e.contact_id = o.id"
+    else:
+        source, anchor = f"(select a.id from accounts a where {_MINE}) o", "e.account_id = o.id"
+    branches = " union all ".join(
+        f"""(select e.id, e.position, e.state, e.account_id, e.error, e.payload is not null as has_content
+             from webhook_events e where {" and ".join([anchor, *conditions, *narrow])}
+             order by e.position {order} limit :most)"""
+        for narrow in _by_state(states)
+    )
+    return f"{source} cross join lateral ({branches}) e join accounts a on a.id = e.account_id and {_MINE}"
+
+
+def _scope(agency_id: uuid.UUID, wanted: EventFilter, most: int) -> dict[str, Any]:
+    return {"agency_id": agency_id, "account_id": wanted.account_id, "most": most}
 
 
 def _by_state(states: tuple[str, ...]) -> list[list[str]]:
@@ -143,9 +153,9 @@ def _conditions(wanted: EventFilter) -> tuple[list[str], dict[str, Any]]:
     if wanted.reason:
         need("md5(coalesce(e.error, '')) = :reason", reason=wanted.reason)
     if wanted.contact_ids is not None:
-        need("e.contact_id = any(:contact_ids)", contact_ids=list(wanted.contact_ids))
+        need("e.contact_id = any(cast(:contact_ids as uuid[]))", contact_ids=list(wanted.contact_ids))
     if wanted.event_ids is not None:
-        need("e.id = any(:event_ids)", event_ids=list(wanted.event_ids))
+        values["event_ids"] = list(wanted.event_ids)
     if wanted.upto is not None:
         need("e.position <= :upto", upto=wanted.upto)
     # The place in the journal at that time, by the primary key; the exact time decides.
@@ -170,18 +180,13 @@ def _conditions(wanted: EventFilter) -> tuple[list[str], dict[str, Any]]:
 def reasons(session: Session, agency_id: uuid.UUID, wanted: EventFilter) -> list[Reason]:
     """Why events failed, most frequent first."""
     conditions, values = _conditions(wanted)
-    branches = " union all ".join(
-        f"(select e.* from ({_walk([*conditions, *narrow], 'desc')}) e)"
-        for narrow in _by_state(wanted.states or TROUBLE)
-    )
     rows = session.execute(
         text(f"""
             select coalesce(e.error, '') as error, min(e.state) as state, count(*) as events
-            from accounts a cross join lateral ({branches}) e
-            where a.agency_id = :agency_id and (cast(:account_id as uuid) is null or a.id = :account_id)
+            from {_each(wanted, wanted.states or TROUBLE, conditions, "desc")}
             group by 1 order by 3 desc, 1 limit 20
         """),
-        values | {"agency_id": agency_id, "account_id": wanted.account_id, "most": MOST_COUNTED},
+        values | _scope(agency_id, wanted, MOST_COUNTED),
     )
     return [Reason(_digest(row.error), row.error, row.state, row.events) for row in rows]
 
