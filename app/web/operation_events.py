@@ -45,7 +45,7 @@ def list_events() -> str:
     return render_template(
         "operations/events.html",
         nav="agency-operations",
-        tab="trouble" if state == TROUBLE else "events",
+        tab="trouble" if state in (TROUBLE, "dead") else "events",
         events=found.events,
         older=found.older,
         paged=bool(before),
