@@ -19,7 +19,9 @@ class Replay(Row, Base):
 class ReplayedEvent(Base):
     __tablename__ = "replayed_events"
 
-    replay_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("replays.id", ondelete="CASCADE"), primary_key=True)
+    replay_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("replays.id", ondelete="CASCADE"), primary_key=True
+    )
     event_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("webhook_events.id", ondelete="CASCADE"), primary_key=True
     )
