@@ -64,7 +64,7 @@ class Rig:
         command.upgrade(migrations, "head")
         self.env = self._environment()
         self.settings = config.load(self.env)
-        runtime.install(runtime.build(self.settings))
+        self._before = runtime.swap(runtime.build(self.settings))
         self.http = requests.Session()
         return self
 
@@ -73,6 +73,7 @@ class Rig:
             self.stop(name)
         self.http.close()
         runtime.current().close()
+        runtime.swap(self._before)
         self.redis.__exit__(None, None, None)
         self.postgres.__exit__(None, None, None)
         shutil.rmtree(self.folder, ignore_errors=True)

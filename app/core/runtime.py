@@ -53,6 +53,13 @@ def install(runtime: Runtime) -> Runtime:
     return runtime
 
 
+def swap(runtime: Runtime | None) -> Runtime | None:
+    """Installs another for a while and gives the one before: for what runs a second stack beside its own."""
+    global _current
+    before, _current = _current, runtime
+    return before
+
+
 def current() -> Runtime:
     """RuntimeError when the process has not been started through one of its entries."""
     if _current is None:
