@@ -107,9 +107,7 @@ def make_contact(
         session.add(contact)
         session.flush()
         if phone:
-            session.add(
-                ContactPoint(account_id=account.id, contact_id=contact.id, kind="phone", value=phone)
-            )
+            session.add(ContactPoint(account_id=account.id, contact_id=contact.id, kind="phone", value=phone))
         session.commit()
         return contact
 

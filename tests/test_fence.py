@@ -35,7 +35,10 @@ def test_every_tenant_table_is_fenced_and_not_owned_by_the_app(session: Session,
     assert with_account - fenced == outside
     who = session.scalar(text("select current_user"))
     assert who not in {owner for _, _, owner, _ in rows}
-    assert session.scalar(text("select rolsuper or rolbypassrls from pg_roles where rolname = current_user")) is False
+    assert (
+        session.scalar(text("select rolsuper or rolbypassrls from pg_roles where rolname = current_user"))
+        is False
+    )
 
 
 def test_a_session_sees_only_the_account_it_entered(session: Session, cast: Cast) -> None:

@@ -8,7 +8,9 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    op.add_column("drafts", sa.Column("is_comment", sa.Boolean(), nullable=False, server_default=sa.text("false")))
+    op.add_column(
+        "drafts", sa.Column("is_comment", sa.Boolean(), nullable=False, server_default=sa.text("false"))
+    )
 
 
 def downgrade() -> None:
