@@ -7,6 +7,7 @@ same row. https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrid
 
 import re
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,8 +54,11 @@ class Doors:
         if door is None:
             self._known.pop(connection_id, None)
         else:
-            self._known[connection_id] = (now(), door)
+            self.put(door)
         return door
+
+    def put(self, door: connections.WebhookDoor) -> None:
+        self._known[door.connection_id] = (now(), door)
 
 
 _doors = Doors()
@@ -84,11 +88,11 @@ def _take(connection_id: uuid.UUID, kind: str) -> Response:
         door = _doors.get(connection_id)
         if door is None or not _is_signed(form, door.tokens):
             door = _doors.look(connection_id)
-        if door is None:
-            return _answer(404)
-        if not _is_signed(form, door.tokens):
-            log.warning("webhook.refused", provider="twilio", connection=str(connection_id), kind=kind)
-            return _answer(403)
+            if door is None:
+                return _answer(404)
+            if not _is_signed(form, door.tokens):
+                log.warning("webhook.refused", provider="twilio", connection=str(connection_id), kind=kind)
+                return _answer(403)
         return _store(door, kind, form)
     except SealBroken:
         log.error("webhook.unreadable_credentials", provider="twilio", connection=str(connection_id))
@@ -125,6 +129,7 @@ def _store(door: connections.WebhookDoor, kind: str, form: dict[str, list[str]])
     )
     if connections.event_is_news(door):
         connections.mark_event(door.connection_id)
+        _doors.put(replace(door, last_event_at=now()))
     return _answer(200)
 
 
