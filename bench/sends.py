@@ -20,8 +20,8 @@ from bench.rig import NUMBER, SID, TOKEN, Rig
 
 LATENCIES_MS = (0, 30, 200)
 PEOPLE = 200
-TEXTS = 600
-PLAIN_TEXTS = 120
+TEXTS = 300
+PLAIN_TEXTS = 80
 
 
 def fill(account: Account, count: int, label: str) -> None:
