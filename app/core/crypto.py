@@ -56,9 +56,6 @@ class Vault:
     def open_text(self, sealed: bytes, place: str) -> str:
         return self.open(sealed, place).decode()
 
-    def key_of(self, sealed: bytes) -> str:
-        return sealed[1 : 1 + sealed[0]].decode("ascii", "replace")
-
 
 def place(table: str, row_id: object, field: str) -> str:
     """Where a sealed value lives; passed to seal and open."""

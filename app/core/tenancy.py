@@ -39,13 +39,6 @@ def enter_account(session: Session, account_id: uuid.UUID) -> None:
         _apply(session.connection(), account_id)
 
 
-def leave_account(session: Session) -> None:
-    session.info.pop("account_id", None)
-    if session.in_transaction():
-        session.expire_all()
-        _apply(session.connection(), None)
-
-
 def entered_account(session: Session) -> uuid.UUID:
     """The account of this session; LookupError when none was entered."""
     account_id: Any = session.info.get("account_id")

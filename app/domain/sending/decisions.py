@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -161,11 +160,6 @@ def _count_text(session: Session, account: Account, day: Any) -> int:
         index_elements=["account_id", "day"], set_={"texts_out": table.c.texts_out + 1}
     )
     return int(session.execute(statement.returning(DailyUsage.texts_out)).scalar_one())
-
-
-def used_today(session: Session, account: Account) -> int:
-    day = now().astimezone(account.zone).date()
-    return session.scalar(select(DailyUsage.texts_out).where(DailyUsage.day == day)) or 0
 
 
 def ask_price(verdict: Verdict, account: Account, estimate: prices.Estimate) -> None:
