@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.journeys.conftest import PASSWORD, Open
 
@@ -39,6 +39,26 @@ def test_from_sign_in_to_a_closed_conversation(open_browser: Open) -> None:
     expect(page.locator(".htmx-request")).to_have_count(0)
     page.keyboard.press("e")
     expect(page.locator(".event-line").last).to_contain_text("reopened this")
+
+
+def test_the_answer_to_a_text_does_not_bring_back_whoever_left_the_composer(open_browser: Open) -> None:
+    page = open_browser("eli")
+    page.goto("/a/harbor-plumbing/inbox?tab=all")
+    page.locator(".talk-link").first.click()
+    field = page.locator("#composer-body")
+    field.fill("Back in a minute.")
+    held: list[Route] = []
+    page.route(re.compile("/messages$"), lambda route: held.append(route))
+    page.keyboard.press("Control+Enter")
+    expect(field).not_to_be_editable()
+    page.keyboard.press("Escape")
+    expect(field).not_to_be_focused()
+    held[0].continue_()
+    expect(page.locator(".bubble-out").last).to_contain_text("Back in a minute.")
+    expect(field).to_be_editable()
+    expect(field).not_to_be_focused()
+    page.keyboard.press("s")
+    expect(field).to_have_value("")
 
 
 def test_the_palette_finds_accounts(open_browser: Open) -> None:

@@ -2,6 +2,12 @@
 // replaces dear characters, and opens the snippets on "/". What it costs is the server's word (POST …/draft).
 (() => {
   "use strict";
+  // Whoever leaves the composer while a text is on its way (Esc, a click or Tab elsewhere) is not brought back by the
+  // answer: the next key, "e" to close say, would be typed into the next text.
+  let left = false;
+  document.addEventListener("keydown", (event) => (left ||= event.key === "Escape"));
+  document.addEventListener("focusin", (event) => (left ||= !event.target.closest("#composer")));
+
   Levelhead.behaviour("composer", (form) => {
     const body = form.querySelector("#composer-body");
     const list = form.querySelector("#snippet-list");
@@ -177,6 +183,7 @@
     form.addEventListener("htmx:beforeRequest", (event) => {
       if (event.target !== form) return;
       htmx.trigger(body, "htmx:abort");
+      left = false;
       body.readOnly = true;
     });
     form.addEventListener("htmx:afterRequest", (event) => {
@@ -188,6 +195,6 @@
     if (body.value) {
       body.setSelectionRange(body.value.length, body.value.length);
     }
-    if ("sent" in form.dataset || form.querySelector("#composer-error")) body.focus();
+    if (!left && ("sent" in form.dataset || form.querySelector("#composer-error"))) body.focus();
   });
 })();
