@@ -31,6 +31,7 @@ class Base(DeclarativeBase):
         uuid.UUID: Uuid(),
         dict[str, Any]: JSONB,
         list[dict[str, Any]]: JSONB,
+        list[Any]: JSONB,
     }
 
 

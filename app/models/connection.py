@@ -3,8 +3,9 @@
 Both lie outside the row-level fence, since a webhook and a drain must find them before the account is known. Reach them
 through domain/connections.py, which always asks for the account as well.
 
-States: connected, degraded (works, but something is wrong: see `last_error`), reconnect_needed (credentials refused; work
-waits), disconnected (by a person).
+States: connected; pending_review (granted, but the provider has not cleared us yet); degraded (works, but something is
+wrong: see `last_error`); reconnect_needed (credentials refused; work waits); revoked (taken back at the provider; work waits
+as well); disconnected (by a person).
 """
 
 import uuid
@@ -13,11 +14,12 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, Row
 
-CONNECTION_STATES = ("connected", "degraded", "reconnect_needed", "disconnected")
+CONNECTION_STATES = ("connected", "pending_review", "degraded", "reconnect_needed", "revoked", "disconnected")
 
 
 class Connection(Row, Base):
@@ -39,6 +41,17 @@ class Connection(Row, Base):
     last_error: Mapped[str | None]
     last_error_at: Mapped[datetime | None]
 
+    # Whose it is, where it is a person's own (a calendar, a mailbox); None for the business's.
+    user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    # What was really granted, in the provider's words, and the features it is wanted for: calendar, mail, contacts.
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(TEXT), default=list, server_default=text("'{}'"))
+    features: Mapped[list[str]] = mapped_column(ARRAY(TEXT), default=list, server_default=text("'{}'"))
+    # OAuth: rises with each new token, so that a refresh can tell whether somebody was faster.
+    token_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    token_expires_at: Mapped[datetime | None]
+    # When the scheduler refreshes it, ahead of the expiry.
+    refresh_at: Mapped[datetime | None]
+
     senders: Mapped[list["Sender"]] = relationship(
         back_populates="connection", lazy="raise", order_by="Sender.created_at"
     )
@@ -56,8 +69,10 @@ class Connection(Row, Base):
     __table_args__ = (
         UniqueConstraint("account_id", "provider", "external_ref"),
         CheckConstraint(
-            "state in ('connected', 'degraded', 'reconnect_needed', 'disconnected')", name="state"
+            "state in ('connected', 'pending_review', 'degraded', 'reconnect_needed', 'revoked', 'disconnected')",
+            name="state",
         ),
+        Index("ix_connections_refresh_at", "refresh_at", postgresql_where=text("refresh_at is not null")),
     )
 
 
