@@ -23,10 +23,11 @@ DRAIN_INBOUND = Job("inbound", "workers.inbound.drain")
 DRAIN_SENDER = Job("sends", "workers.sends.drain")
 FETCH_MEDIA = Job("chores", "workers.media.fetch")
 SEND_MAILS = Job("chores", "workers.mails.drain")
+SEND_NOTICES = Job("chores", "workers.notices.drain")
 EACH_MINUTE = Job("chores", "workers.housekeeping.each_minute")
 EACH_HOUR = Job("chores", "workers.housekeeping.each_hour")
 
-JOBS = (DRAIN_INBOUND, DRAIN_SENDER, FETCH_MEDIA, SEND_MAILS, EACH_MINUTE, EACH_HOUR)
+JOBS = (DRAIN_INBOUND, DRAIN_SENDER, FETCH_MEDIA, SEND_MAILS, SEND_NOTICES, EACH_MINUTE, EACH_HOUR)
 QUEUES = ("inbound", "sends", "chores")
 
 _PENDING = "bells_after_commit"

@@ -1,0 +1,85 @@
+"""Which notices a booking gets, and when: one row for each booking, rule and revision of its time.
+
+Planning happens in the transaction of the deed it tells of, so a booking without its notices cannot exist. Nothing is
+sent here: rows are judged again when they fire (fire.py).
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.core import jobs
+from app.core.clock import now
+from app.core.ids import new_id
+from app.domain.notices import rules
+from app.models.account import Account
+from app.models.booking import Appointment, Booking
+from app.models.notice import BookingNotice, NoticeRule
+
+# Occasions after which a reminder still makes sense.
+COMING = ("confirmed", "moved")
+TOO_LATE = "Not sent: its time had passed when this was booked."
+MOVED = "Not sent: the time of the booking changed."
+OFF = {
+    "cancelled": "Not sent: the booking was cancelled.",
+    "declined": "Not sent: the request was declined.",
+}
+
+
+def plan_for(session: Session, booking: Booking, occasion: str, at: datetime | None = None) -> None:
+    """`occasion` is one of models.notice.OCCASIONS but "reminder": reminders are planned with confirmed and moved.
+
+    Calling it again for the same revision adds nothing. The caller commits; what is due at once is rung for then."""
+    at = at or now()
+    appointment = session.get_one(Appointment, booking.appointment_id)
+    account = session.get_one(Account, booking.account_id)
+    _drop_waiting(session, booking, appointment.revision, occasion, at)
+    wanted = ("reminder", occasion) if occasion in COMING else (occasion,)
+    found = rules.in_force(session, account, booking.calendar_id)
+    rows = [_row(booking, appointment, rule, at) for rule in found if rule.occasion in wanted]
+    if not rows:
+        return
+    session.execute(insert(BookingNotice).values(rows).on_conflict_do_nothing())
+    if any(row["state"] == "waiting" and row["due_at"] <= at for row in rows):
+        jobs.ring_after_commit(session, jobs.SEND_NOTICES)
+
+
+def _row(booking: Booking, appointment: Appointment, rule: NoticeRule, at: datetime) -> dict[str, object]:
+    due = at
+    late = False
+    if rule.occasion == "reminder":
+        due = appointment.starts_at - timedelta(minutes=rule.minutes_before)
+        late = due <= at
+    return {
+        "id": new_id(),
+        "account_id": booking.account_id,
+        "booking_id": booking.id,
+        "rule_id": rule.id,
+        "revision": appointment.revision,
+        "due_at": due,
+        "state": "skipped" if late else "waiting",
+        "outcome": TOO_LATE if late else "",
+        "done_at": at if late else None,
+    }
+
+
+def _drop_waiting(session: Session, booking: Booking, revision: int, occasion: str, at: datetime) -> None:
+    """What was planned for an older time, or for a booking that will not be, is not sent."""
+    waiting = (BookingNotice.booking_id == booking.id, BookingNotice.state == "waiting")
+    if occasion in OFF:
+        which, outcome = waiting, OFF[occasion]
+    elif occasion == "moved":
+        which, outcome = (*waiting, BookingNotice.revision < revision), MOVED
+    else:
+        return
+    # Locked in one order: a worker that fires one of them waits or is waited for.
+    ids = session.scalars(
+        select(BookingNotice.id).where(*which).order_by(BookingNotice.id).with_for_update()
+    ).all()
+    session.execute(
+        update(BookingNotice)
+        .where(BookingNotice.id.in_(ids))
+        .values(state="skipped", outcome=outcome, done_at=at)
+    )
