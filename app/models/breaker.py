@@ -1,4 +1,4 @@
-"""An open circuit breaker: a connection whose provider has trouble. No row means that all is well."""
+"""Open circuit breakers: a connection, or a whole provider, that has trouble. No row means that all is well."""
 
 import uuid
 from datetime import datetime
@@ -9,7 +9,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.models.base import Base
 
 
-class CircuitBreaker(Base):
+class _Open:
+    opened_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    # One text is tried then; until it goes, everything else behind this breaker waits.
+    next_probe_at: Mapped[datetime]
+    probes: Mapped[int] = mapped_column(default=0, server_default="0")
+    reason: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class CircuitBreaker(_Open, Base):
     """Lies outside the fence like the connection it belongs to."""
 
     __tablename__ = "circuit_breakers"
@@ -17,8 +25,11 @@ class CircuitBreaker(Base):
     connection_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True
     )
-    opened_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    # One text is tried then; until it goes, everything else of the connection waits.
-    next_probe_at: Mapped[datetime]
-    probes: Mapped[int] = mapped_column(default=0, server_default="0")
-    reason: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class ProviderBreaker(_Open, Base):
+    """Most connections of a provider have trouble: one text of all its connections probes for all of them."""
+
+    __tablename__ = "provider_breakers"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)

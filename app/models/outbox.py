@@ -3,7 +3,16 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    SmallInteger,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -39,9 +48,13 @@ class OutboxEntry(Base):
     checks: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     give_up_at: Mapped[datetime]
-    # Past this nobody wants the text any more, whatever held it; `expiry_text` says why.
+    # The rule of its kind (domain/sending/kinds.py), copied here so that every version of a worker obeys it: past this
+    # moment the text is not sent by itself, whatever held it; `expiry_text` says why, `past_expiry` what happens.
+    kind: Mapped[str] = mapped_column(default="text", server_default="text")
+    priority: Mapped[int] = mapped_column(SmallInteger, default=1, server_default="1")
     expires_at: Mapped[datetime | None]
     expiry_text: Mapped[str] = mapped_column(default="", server_default="")
+    past_expiry: Mapped[str] = mapped_column(default="ask", server_default="ask")
 
     __table_args__ = (
         ForeignKeyConstraint(
@@ -49,6 +62,8 @@ class OutboxEntry(Base):
         ),
         CheckConstraint("direction = 'out'", name="only_out"),
         CheckConstraint("state in ('waiting', 'sending', 'checking')", name="state"),
-        Index("ix_outbox_due", "sender_id", "state", "run_at", "position"),
+        CheckConstraint("past_expiry in ('ask', 'drop')", name="past_expiry"),
+        Index("ix_outbox_due", "sender_id", "state", "priority", "run_at", "position"),
+        Index("ix_outbox_expires_at", "expires_at", postgresql_where=text("state = 'waiting'")),
         Index("ix_outbox_conversation_id", "conversation_id", "position"),
     )

@@ -11,7 +11,7 @@ from app.core import runtime, tenancy
 from app.core.clock import now
 from app.core.errors import Invalid
 from app.domain import connections, conversations
-from app.domain.sending import breaker, claim, drain, queue, senders, why
+from app.domain.sending import breaker, claim, drain, kinds, queue, senders, why
 from app.models.account import Account
 from app.models.connection import Connection, Sender
 from app.models.message import Message
@@ -300,7 +300,7 @@ def test_why_tells_the_whole_chain(desk: Desk) -> None:
     with tenancy.session_for(desk.account.id) as session:
         steps = why.explain(session, session.get_one(Message, message_id))
     assert [s.step for s in steps] == [
-        "consent", "connection", "registration", "quota", "price", "queue", "claim", "answer", "report",
+        "consent", "connection", "registration", "quota", "price", "limit", "queue", "claim", "answer", "report",
     ]  # fmt: skip
     assert steps[-1].outcome == "ok" and "arrived" in steps[-1].text
 
@@ -320,7 +320,7 @@ def test_a_comment_can_have_no_row_in_the_queue(desk: Desk) -> None:
         comment.sender_id = sender.id
         session.flush()
         with pytest.raises(IntegrityError):
-            queue.put_in_outbox(session, comment, now())
+            queue.put_in_outbox(session, comment, now(), kinds.rule_for(kinds.TEXT, now()))
 
 
 def test_an_outage_opens_the_breaker_one_text_probes_and_the_rest_follows_in_order(
@@ -353,22 +353,6 @@ def test_an_outage_opens_the_breaker_one_text_probes_and_the_rest_follows_in_ord
     assert {desk.message(i).state for i in [*ids, more]} == {"sent"}
     with tenancy.session_for() as session:
         assert breaker.of(session, desk.connection.id) is None
-
-
-def test_a_text_that_nobody_wants_any_more_is_dropped_and_says_so(desk: Desk, provider: Provider) -> None:
-    message_id = desk.queue(
-        "Your visit is in an hour",
-        send_at=now() + timedelta(minutes=1),
-        expires_at=now() + timedelta(minutes=30),
-        expiry_text="The visit had begun before it could be sent.",
-    )
-    with later(3600):
-        drain_now(desk)
-    message = desk.message(message_id)
-    assert (
-        message.state == "canceled" and message.error_text == "The visit had begun before it could be sent."
-    )
-    assert provider.sent() == [] and desk.waiting() == []
 
 
 def test_an_archived_account_sends_nothing_until_it_is_back(desk: Desk, provider: Provider) -> None:

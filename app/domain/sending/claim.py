@@ -16,7 +16,7 @@ from app.core import runtime, tenancy
 from app.core.clock import now
 from app.domain import consent, conversations, media
 from app.domain.channels import OutgoingText
-from app.domain.sending import decisions, history
+from app.domain.sending import decisions, expiry, history
 from app.domain.sending.decisions import Verdict
 from app.models.account import Account
 from app.models.connection import Connection, Sender
@@ -36,7 +36,7 @@ _DUE = """
           where earlier.conversation_id = o.conversation_id and earlier.sender_id = o.sender_id
             and earlier.position < o.position
             and (earlier.state <> 'waiting' or earlier.asked_at is not null))
-    order by o.run_at, o.position limit :most
+    order by o.priority, o.run_at, o.position limit :most
 """
 _COUNT_DUE = text(f"select count(*) from ({_DUE}) due")
 _CLAIM = text(f"""
@@ -136,7 +136,7 @@ def _claimed(session: Session, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> lis
                 OutboxEntry.claim_id == claim_id,
                 OutboxEntry.state == "sending",
             )
-            .order_by(OutboxEntry.run_at, OutboxEntry.position)
+            .order_by(OutboxEntry.priority, OutboxEntry.run_at, OutboxEntry.position)
         )
     )
 
@@ -156,8 +156,9 @@ def _lock_conversations(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID
 def _still_allowed(
     session: Session, desk: Desk, entry: OutboxEntry, message: Message, talk: Conversation, facts: _Facts
 ) -> bool:
-    if entry.expires_at is not None and entry.expires_at <= now():
-        _drop_expired(session, entry, message)
+    if expiry.is_over(entry, now()):
+        expiry.end(session, entry, message)
+        session.execute(delete(OutboxEntry).where(OutboxEntry.message_id == message.id))
         return False
     verdict = Verdict()
     decisions.judge_consent(verdict, desk.account, facts.consents.get(message.address))
@@ -198,14 +199,6 @@ def release(
     if run_at is not None:
         values["run_at"] = run_at
     session.execute(update(OutboxEntry).where(OutboxEntry.message_id.in_(ids)).values(**values))
-
-
-def _drop_expired(session: Session, entry: OutboxEntry, message: Message) -> None:
-    """It was held for too long to be of use: dropped, and says so."""
-    message.state, message.settled_at = "canceled", now()
-    message.error_text = entry.expiry_text or "It was held for so long that it is no longer wanted."
-    history.note(session, message, "expiry", "canceled", message.error_text)
-    session.execute(delete(OutboxEntry).where(OutboxEntry.message_id == message.id))
 
 
 def put_back(session: Session, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> None:

@@ -1,7 +1,6 @@
 """What allows, holds or refuses a text, one small function per rule, each leaving a step in the trace.
 
-A step is {step, outcome, text, next, at}; outcomes are ok, info, hold and refuse. The rules are asked in this order
-when
+A step is {step, outcome, text, next, at}; outcomes are ok, info, hold and refuse. The rules are asked in this order when
 a text is queued; those that time can change (consent, connection, quiet hours) are asked again when it is claimed.
 """
 
@@ -17,7 +16,7 @@ from app.core import formats
 from app.core.clock import now
 from app.core.ids import new_id
 from app.domain import consent
-from app.domain.sending import prices, quiet
+from app.domain.sending import kinds, prices, quiet
 from app.models.account import Account
 from app.models.connection import Connection, Sender
 from app.models.consent import ConsentEntry
@@ -170,3 +169,14 @@ def ask_price(verdict: Verdict, account: Account, estimate: prices.Estimate) -> 
         return
     amount = formats.money_micros(estimate.micros, estimate.currency, formats.locale_of(account.locale))
     verdict.add("price", "ok", f"{size}, about {amount}. Source: {estimate.source}.")
+
+
+def tell_rule(verdict: Verdict, account: Account, rule: kinds.Rule) -> None:
+    """How long it may wait, and what happens then."""
+    until = formats.date_and_time(rule.expires_at, account.zone, formats.locale_of(account.locale))
+    then = "is shown here so that somebody decides" if rule.past == kinds.ASK else "is dropped and says why"
+    verdict.add(
+        "limit",
+        "info",
+        f"As {rule.kind.words} it may wait until {until}. Past that it is not sent by itself: it {then}.",
+    )

@@ -11,8 +11,9 @@ from app.core.clock import now
 from app.core.errors import Invalid
 from app.domain import conversations
 from app.domain.phones import candidates, country_of
-from app.domain.sending import decisions, history, prices, senders
+from app.domain.sending import decisions, history, kinds, prices, senders
 from app.domain.sending.decisions import Verdict
+from app.domain.sending.kinds import Rule, SendKind
 from app.domain.sending.segments import MAX_CHARACTERS
 from app.models.account import Account
 from app.models.connection import Sender
@@ -39,15 +40,16 @@ def queue_text(
     client_key: str | None = None,
     ignore_quiet_hours: bool = False,
     author_name: str = "A colleague",
-    expires_at: datetime | None = None,
-    expiry_text: str = "",
+    kind: SendKind | None = None,
+    event_at: datetime | None = None,
 ) -> Message:
     """Stores the text with the reasons for what will happen to it; the caller commits and the bell rings then.
 
     The same `client_key` gives the same message however often it is sent. Raises Invalid for what a person has to
-    mend. The message comes back queued, scheduled, held or refused. Past `expires_at` it is dropped instead of sent,
-    with `expiry_text` as the reason.
+    mend. The message comes back queued, scheduled, held or refused. `kind` says how long it may wait and what happens
+    past that (kinds.py; by itself a text that somebody wrote), `event_at` when the event begins that it is about.
     """
+    kind = kind or (kinds.SCHEDULED if send_at is not None else kinds.TEXT)
     conversation = conversations.locked(session, conversation.id)
     if client_key and (twin := _by_client_key(session, client_key)) is not None:
         return twin
@@ -60,12 +62,16 @@ def queue_text(
     decisions.ask_consent(session, verdict, account, to)
     decisions.ask_connection(verdict, chosen.connection)
     decisions.ask_registration(verdict, chosen, country_of(to))
-    decisions.ask_quiet_hours(
-        verdict, account, contact, conversation, to, at, ignored_by=author_name if ignore_quiet_hours else ""
-    )
+    if kind.quiet_hours:
+        ignored_by = author_name if ignore_quiet_hours else ""
+        decisions.ask_quiet_hours(verdict, account, contact, conversation, to, at, ignored_by=ignored_by)
     if not verdict.refused:
         decisions.ask_quota(session, verdict, account, at)
     decisions.ask_price(verdict, account, estimate)
+    goes_at = verdict.hold_until if _later(verdict.hold_until, send_at) else send_at
+    rule = kinds.rule_for(kind, goes_at or at, event_at)
+    if not verdict.refused:
+        decisions.tell_rule(verdict, account, rule)
     message = conversations.append(
         session,
         conversation,
@@ -82,18 +88,23 @@ def queue_text(
         price_micros=estimate.micros,
         currency=estimate.currency if estimate.micros is not None else None,
         media_count=len(files),
-        data={"ignore_quiet_hours": author_name} if ignore_quiet_hours else {},
-        send_at=verdict.hold_until if _later(verdict.hold_until, send_at) else send_at,
+        data=_marks(kind, author_name if ignore_quiet_hours else ""),
+        send_at=goes_at,
     )
     if send_at is not None:
         zone, locale = account.zone, formats.locale_of(account.locale)
         verdict.add("schedule", "hold", f"Scheduled for {formats.date_and_time(send_at, zone, locale)}.")
-    _finish(session, message, verdict, files)
-    if expires_at is not None and not verdict.refused:
-        entry = session.get_one(OutboxEntry, message.id)
-        entry.expires_at, entry.expiry_text = expires_at, expiry_text
+    _finish(session, message, verdict, files, rule)
     conversations.show_last(conversation, message, "Picture" if files else "")
     return message
+
+
+def _marks(kind: SendKind, ignored_by: str) -> dict[str, str]:
+    """What is kept with the message. A kind that quiet hours do not hold back is marked as if a person had chosen so, for
+    the second look when it is claimed."""
+    found = {"kind": kind.key} if kind not in (kinds.TEXT, kinds.SCHEDULED) else {}
+    ignored_by = ignored_by or ("" if kind.quiet_hours else kind.words.capitalize())
+    return found | ({"ignore_quiet_hours": ignored_by} if ignored_by else {})
 
 
 def _later(one: datetime | None, other: datetime | None) -> bool:
@@ -108,7 +119,9 @@ def _first_state(verdict: Verdict, send_at: datetime | None) -> str:
     return "held" if verdict.waits else "queued"
 
 
-def _finish(session: Session, message: Message, verdict: Verdict, files: list[Attachment]) -> None:
+def _finish(
+    session: Session, message: Message, verdict: Verdict, files: list[Attachment], rule: Rule
+) -> None:
     if verdict.refused:
         message.error_text = verdict.refused
         message.settled_at = now()
@@ -119,10 +132,10 @@ def _finish(session: Session, message: Message, verdict: Verdict, files: list[At
     for position, file in enumerate(files):
         file.message_id, file.position = message.id, position
     if not verdict.refused:
-        put_in_outbox(session, message, message.send_at or now())
+        put_in_outbox(session, message, message.send_at or now(), rule)
 
 
-def put_in_outbox(session: Session, message: Message, run_at: datetime) -> None:
+def put_in_outbox(session: Session, message: Message, run_at: datetime, rule: Rule) -> None:
     session.add(
         OutboxEntry(
             message_id=message.id,
@@ -131,6 +144,11 @@ def put_in_outbox(session: Session, message: Message, run_at: datetime) -> None:
             conversation_id=message.conversation_id,
             run_at=run_at,
             give_up_at=max(run_at, now()) + GIVE_UP_AFTER,
+            kind=rule.kind.key,
+            priority=rule.kind.priority,
+            expires_at=rule.expires_at,
+            expiry_text=rule.reason,
+            past_expiry=rule.past,
         )
     )
     session.flush()
@@ -216,6 +234,8 @@ def send_now(session: Session, message: Message, by_name: str) -> Message:
     conversation, message, entry = _waiting(session, message)
     entry.run_at = now()
     entry.give_up_at = now() + GIVE_UP_AFTER
+    if entry.past_expiry == kinds.ASK:
+        entry.expires_at = now() + (kinds.KINDS.get(entry.kind, kinds.TEXT).lasts or GIVE_UP_AFTER)
     message.state, message.send_at = "queued", None
     message.data = {**message.data, "ignore_quiet_hours": by_name}
     history.note(session, message, "hold", "released", f"{by_name} chose to send it now.")

@@ -29,6 +29,7 @@ TITLES = {
     "cancel": "Canceled",
     "pace": "Pace",
     "expiry": "Too late",
+    "limit": "How long it may wait",
 }
 # How an outcome looks: ok, wait, stop or info.
 LOOKS = {
