@@ -7,8 +7,8 @@ shown to a person. Rows of a website that is still the older version get it from
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 
 DUE = ("ix_outbox_due", "outbox")
 
