@@ -53,6 +53,7 @@ def _send_one(connection: smtplib.SMTP, mail: mails.Claimed) -> None:
                 text=mail.body_text,
                 html=mail.body_html,
                 message_id=str(mail.id),
+                calendar=mail.calendar,
             )
         )
     except smtplib.SMTPServerDisconnected as error:

@@ -5,7 +5,14 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_timezone_name
+from babel.dates import (
+    format_date,
+    format_datetime,
+    format_skeleton,
+    format_time,
+    format_timedelta,
+    get_timezone_name,
+)
 from babel.numbers import format_currency, format_decimal
 
 from app.core.clock import now
@@ -32,6 +39,11 @@ def date_and_time(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
 
 def date(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
     return format_date(at.astimezone(zone), "medium", locale=locale)
+
+
+def weekday_and_date(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
+    """Tue, Mar 3, 2026"""
+    return format_skeleton("yMMMEd", at.astimezone(zone), locale=locale)
 
 
 def time_of_day(at: datetime, zone: ZoneInfo, locale: Locale, *, with_zone: bool = True) -> str:

@@ -61,9 +61,18 @@ def connected(server: Server) -> Iterator[smtplib.SMTP]:
 
 
 def message(
-    *, sender: str, recipient: str, subject: str, text: str, html: str, message_id: str
+    *,
+    sender: str,
+    recipient: str,
+    subject: str,
+    text: str,
+    html: str,
+    message_id: str,
+    calendar: tuple[str, str] | None = None,
 ) -> EmailMessage:
-    """The same `message_id` for every try, so that a mail that went out twice is shown once."""
+    """The same `message_id` for every try, so that a mail that went out twice is shown once.
+
+    `calendar` (method, content) goes in twice, as mail programs want it: as a part they act on (RFC 6047) and as a file."""
     name, address = parseaddr(sender)
     domain = address.partition("@")[2] or "localhost"
     made = EmailMessage()
@@ -76,4 +85,14 @@ def message(
     made.set_content(text)
     if html:
         made.add_alternative(html, subtype="html")
+    if calendar is not None:
+        method, content = calendar
+        made.add_alternative(content, subtype="calendar", params={"method": method})
+        made.add_attachment(
+            content.encode(),
+            maintype="text",
+            subtype="calendar",
+            filename="invite.ics",
+            params={"method": method, "charset": "utf-8"},
+        )
     return made

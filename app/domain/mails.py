@@ -8,6 +8,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ class Claimed:
     body_html: str
     attempts: int
     created_at: datetime
+    # An iCalendar file: its method and its content.
+    calendar: tuple[str, str] | None = None
 
 
 def write(template: str, **values: Any) -> Letter:
@@ -77,11 +80,15 @@ def queue_mail(
     body_html: str = "",
     dedupe_key: str | None = None,
     user_id: uuid.UUID | None = None,
-) -> None:
-    """Stores the mail and rings for it after the commit; a second with the same `dedupe_key` is not stored."""
+    from_name: str = "",
+    calendar: tuple[str, str] | None = None,
+) -> uuid.UUID | None:
+    """Stores the mail and rings for it after the commit; a second with the same `dedupe_key` is not stored and gives None.
+
+    `from_name` stands before our address instead of our own name; `calendar` is an iCalendar file: method and content."""
     mail_id = new_id()
-    body = json.dumps({"text": body_text, "html": body_html})
-    session.execute(
+    body = json.dumps({"text": body_text, "html": body_html, "from_name": from_name, "calendar": calendar})
+    stored = session.execute(
         insert(Mail)
         .values(
             id=mail_id,
@@ -95,8 +102,10 @@ def queue_mail(
             user_id=user_id,
         )
         .on_conflict_do_nothing(index_elements=[Mail.dedupe_key])
-    )
+        .returning(Mail.id)
+    ).first()
     jobs.ring_after_commit(session, jobs.SEND_MAILS)
+    return mail_id if stored else None
 
 
 def claim(session: Session, limit: int = 20) -> list[Claimed]:
@@ -131,15 +140,18 @@ def _opened(mail: Mail, sender: str) -> Claimed:
         body = json.loads(opened)
     except SealBroken:
         body = {"text": "", "html": ""}
+    sender = sender or runtime.current().settings.mail_from
+    calendar = body.get("calendar")
     return Claimed(
         id=mail.id,
-        sender=sender or runtime.current().settings.mail_from,
+        sender=formataddr((body["from_name"], parseaddr(sender)[1])) if body.get("from_name") else sender,
         recipient=mail.recipient,
         subject=mail.subject,
         body_text=body["text"],
         body_html=body["html"],
         attempts=mail.attempts,
         created_at=mail.created_at,
+        calendar=(calendar[0], calendar[1]) if calendar else None,
     )
 
 

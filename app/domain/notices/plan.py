@@ -5,6 +5,8 @@ sent here: rows are judged again when they fire (fire.py).
 """
 
 from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -14,8 +16,10 @@ from app.core import jobs
 from app.core.clock import now
 from app.core.ids import new_id
 from app.domain.notices import rules
+from app.domain.sending import quiet
 from app.models.account import Account
 from app.models.booking import Appointment, Booking
+from app.models.contact import Contact
 from app.models.notice import BookingNotice, NoticeRule
 
 # Occasions after which a reminder still makes sense.
@@ -38,19 +42,39 @@ def plan_for(session: Session, booking: Booking, occasion: str, at: datetime | N
     _drop_waiting(session, booking, appointment.revision, occasion, at)
     wanted = ("reminder", occasion) if occasion in COMING else (occasion,)
     found = rules.in_force(session, account, booking.calendar_id)
-    rows = [_row(booking, appointment, rule, at) for rule in found if rule.occasion in wanted]
-    if not rows:
+    rules_now = [rule for rule in found if rule.occasion in wanted]
+    if not rules_now:
         return
+    zone = _guest_zone(session, account, booking)
+    rows = [_row(account, booking, appointment, rule, zone, at) for rule in rules_now]
     session.execute(insert(BookingNotice).values(rows).on_conflict_do_nothing())
     if any(row["state"] == "waiting" and row["due_at"] <= at for row in rows):
         jobs.ring_after_commit(session, jobs.SEND_NOTICES)
 
 
-def _row(booking: Booking, appointment: Appointment, rule: NoticeRule, at: datetime) -> dict[str, object]:
+def _guest_zone(session: Session, account: Account, booking: Booking) -> ZoneInfo:
+    contact = session.get(Contact, booking.contact_id) if booking.contact_id else None
+    if contact is None:
+        return ZoneInfo(booking.guest_timezone)
+    return quiet.contact_zone(account, contact, booking.guest_phone)
+
+
+def _row(
+    account: Account,
+    booking: Booking,
+    appointment: Appointment,
+    rule: NoticeRule,
+    zone: ZoneInfo,
+    at: datetime,
+) -> dict[str, Any]:
     due = at
     late = False
     if rule.occasion == "reminder":
         due = appointment.starts_at - timedelta(minutes=rule.minutes_before)
+        # A text that would wait for the end of quiet hours goes before they begin: later it might be of no use.
+        began = quiet.quiet_since(account, zone, due) if rule.channel == "sms" else None
+        if began is not None and began > at:
+            due = began - timedelta(minutes=1)
         late = due <= at
     return {
         "id": new_id(),
@@ -67,17 +91,19 @@ def _row(booking: Booking, appointment: Appointment, rule: NoticeRule, at: datet
 
 def _drop_waiting(session: Session, booking: Booking, revision: int, occasion: str, at: datetime) -> None:
     """What was planned for an older time, or for a booking that will not be, is not sent."""
-    waiting = (BookingNotice.booking_id == booking.id, BookingNotice.state == "waiting")
     if occasion in OFF:
-        which, outcome = waiting, OFF[occasion]
+        outcome = OFF[occasion]
     elif occasion == "moved":
-        which, outcome = (*waiting, BookingNotice.revision < revision), MOVED
+        outcome = MOVED
     else:
         return
+    query = select(BookingNotice.id).where(
+        BookingNotice.booking_id == booking.id, BookingNotice.state == "waiting"
+    )
+    if occasion == "moved":
+        query = query.where(BookingNotice.revision < revision)
     # Locked in one order: a worker that fires one of them waits or is waited for.
-    ids = session.scalars(
-        select(BookingNotice.id).where(*which).order_by(BookingNotice.id).with_for_update()
-    ).all()
+    ids = session.scalars(query.order_by(BookingNotice.id).with_for_update()).all()
     session.execute(
         update(BookingNotice)
         .where(BookingNotice.id.in_(ids))

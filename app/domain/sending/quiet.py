@@ -32,6 +32,17 @@ def quiet_until(account: Account, zone: ZoneInfo, at: datetime) -> datetime | No
     return datetime.combine(day, account.quiet_until, tzinfo=zone).astimezone(UTC)
 
 
+def quiet_since(account: Account, zone: ZoneInfo, at: datetime) -> datetime | None:
+    """When quiet hours that hold at `at` began, in UTC; None when it is not quiet then."""
+    if account.quiet_from is None or quiet_until(account, zone, at) is None:
+        return None
+    local = at.astimezone(zone)
+    day = local.date()
+    if local.time().replace(tzinfo=None) < account.quiet_from:
+        day -= timedelta(days=1)
+    return datetime.combine(day, account.quiet_from, tzinfo=zone).astimezone(UTC)
+
+
 def answers_recent_text(account: Account, last_inbound_at: datetime | None, at: datetime) -> bool:
     """They wrote just now, so they are awake: an answer is not held."""
     if last_inbound_at is None or account.quiet_reply_minutes == 0:
