@@ -35,6 +35,9 @@ _MAILS_DUE = text("""
     select exists (select 1 from mails where (state = 'waiting' and run_at <= :now)
                                           or (state = 'sending' and lease_until < :now))
 """)
+_BOOKING_DUE = text("select distinct kind from booking_work(:now, 1)")
+# What the work of a kind is done by.
+BOOKING_JOBS = {"notice": jobs.SEND_NOTICES}
 
 
 def wake_paced() -> None:
@@ -48,10 +51,14 @@ def sweep() -> None:
     with tenancy.session_for() as session:
         senders = session.scalars(_SENDERS_DUE, {"now": now()}).all()
         mails = session.scalar(_MAILS_DUE, {"now": now()})
+        booking_work = session.scalars(_BOOKING_DUE, {"now": now()}).all()
     for sender_id in senders:
         jobs.ring(jobs.DRAIN_SENDER, sender_id)
     if mails:
         jobs.ring(jobs.SEND_MAILS)
+    for kind in booking_work:
+        if kind in BOOKING_JOBS:
+            jobs.ring(BOOKING_JOBS[kind])
     if webhooks.is_due():
         jobs.ring(jobs.DRAIN_INBOUND)
 
