@@ -7,7 +7,7 @@ the client business). A person without a role is told that there is no such acco
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ScalarSelect, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import Forbidden, NotFound
@@ -55,6 +55,11 @@ def accounts_of(user: User) -> Select[Account]:
     mine = select(Membership.account_id).where(Membership.user_id == user.id)
     query = select(Account).where(Account.agency_id == user.agency_id, Account.archived_at.is_(None))
     return query if user.agency_role == "owner" else query.where(Account.id.in_(mine))
+
+
+def count_of_accounts(user: User) -> ScalarSelect[int]:
+    """How many that are, as a column of another query."""
+    return accounts_of(user).with_only_columns(func.count(Account.id)).scalar_subquery()
 
 
 def search_accounts(session: Session, user: User, text: str, limit: int = 8) -> list[Account]:

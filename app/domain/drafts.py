@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -48,8 +48,3 @@ def keep(
 
 def drop(session: Session, conversation_id: uuid.UUID, user_id: uuid.UUID) -> None:
     session.execute(delete(Draft).where(Draft.conversation_id == conversation_id, Draft.user_id == user_id))
-
-
-def find(session: Session, conversation_id: uuid.UUID, user_id: uuid.UUID) -> Draft | None:
-    query = select(Draft).where(Draft.conversation_id == conversation_id, Draft.user_id == user_id)
-    return session.scalar(query)

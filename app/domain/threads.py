@@ -3,12 +3,12 @@
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session, joinedload
 
 from app.core.errors import NotFound
 from app.models.contact import Contact
-from app.models.conversation import Conversation
+from app.models.conversation import Conversation, Draft
 from app.models.message import Message
 from app.models.user import User
 
@@ -25,18 +25,47 @@ class Stretch:
     has_older: bool
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A conversation, the person on the other side with phones and addresses, and what the reader has typed there."""
+
+    conversation: Conversation
+    contact: Contact
+    draft: Draft | None
+
+
+def opened(session: Session, conversation_id: uuid.UUID, reader_id: uuid.UUID | None = None) -> Opened:
+    """One query. Raises NotFound, also when the contact was deleted."""
+    drafts = and_(
+        Draft.account_id == Conversation.account_id,
+        Draft.conversation_id == Conversation.id,
+        Draft.user_id == reader_id,
+    )
+    query = (
+        select(Conversation, Draft)
+        .outerjoin(Draft, drafts)
+        .options(joinedload(Conversation.contact, innerjoin=True).joinedload(Contact.points))
+        .where(Conversation.id == conversation_id)
+        .execution_options(populate_existing=True)
+    )
+    found = session.execute(query).unique().first()
+    if found is None or found[0].contact.deleted_at is not None:
+        raise NotFound
+    return Opened(found[0], found[0].contact, found[1])
+
+
 def latest(session: Session, conversation_id: uuid.UUID, before: int | None = None) -> Stretch:
     """The last messages, or the last ones before a place in the conversation."""
     query = (
         select(Message)
-        .options(selectinload(Message.attachments))
+        .options(joinedload(Message.attachments))
         .where(Message.conversation_id == conversation_id)
         .order_by(Message.seq.desc())
         .limit(PAGE_SIZE + 1)
     )
     if before is not None:
         query = query.where(Message.seq < before)
-    found = list(session.scalars(query))
+    found = list(session.scalars(query).unique())
     return Stretch(found[:PAGE_SIZE][::-1], len(found) > PAGE_SIZE)
 
 
@@ -44,12 +73,12 @@ def changed_since(session: Session, conversation_id: uuid.UUID, after: int) -> l
     """What is new or different since a reader's cursor, in the order of the conversation."""
     found = session.scalars(
         select(Message)
-        .options(selectinload(Message.attachments))
+        .options(joinedload(Message.attachments))
         .where(Message.conversation_id == conversation_id, Message.changed_seq > after)
         .order_by(Message.changed_seq)
         .limit(MOST_CHANGES)
         .execution_options(populate_existing=True)
-    )
+    ).unique()
     return sorted(found, key=lambda message: message.seq)
 
 
@@ -62,26 +91,17 @@ def seq_of(session: Session, conversation_id: uuid.UUID) -> int:
 
 
 def message_of(session: Session, conversation_id: uuid.UUID, message_id: uuid.UUID) -> Message | None:
-    return session.scalar(
+    query = (
         select(Message)
-        .options(selectinload(Message.attachments))
+        .options(joinedload(Message.attachments))
         .where(Message.id == message_id, Message.conversation_id == conversation_id)
     )
+    return session.scalars(query).unique().first()
 
 
 def cursor_of(messages: list[Message], at_least: int = 0) -> int:
     """The number to ask with next time."""
     return max([at_least, *(message.changed_seq for message in messages)])
-
-
-def contact_of(session: Session, conversation: Conversation) -> Contact:
-    """The person on the other side, with phones and addresses."""
-    return session.scalars(
-        select(Contact)
-        .options(selectinload(Contact.points))
-        .where(Contact.id == conversation.contact_id)
-        .execution_options(populate_existing=True)
-    ).one()
 
 
 def names_of(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:

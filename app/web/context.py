@@ -9,7 +9,7 @@ from typing import Any
 import redis
 from flask import Flask, g
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.core import formats, htmx, runtime
 from app.core.request_scope import db
@@ -67,17 +67,23 @@ def words() -> Words:
     return found
 
 
+def frame_counts() -> dict[str, int]:
+    """What the frame and the inbox's tabs count, by one query a request: unread conversations of this account, as in
+    inbox.unread_counts(), and as `accounts` how many this person may open.
+    """
+    if "frame_counts" not in g:
+        asked = {} if g.get("account") is None else inbox.unread_counts(current_user.user.id)
+        if not htmx.is_htmx():
+            asked["accounts"] = access.count_of_accounts(current_user.user)
+        columns = [query.label(name) for name, query in asked.items()]
+        g.frame_counts = db().execute(select(*columns)).one()._asdict() if columns else {}
+    found: dict[str, int] = g.frame_counts
+    return found
+
+
 def unread_total() -> int:
-    """Open conversations of this account with something unread in them; a view that knows it sets g.unread_total."""
-    if "unread_total" not in g:
-        g.unread_total = inbox.unread_total(db())
-    return int(g.unread_total)
-
-
-def accounts_count() -> int:
-    """How many accounts this person may open."""
-    mine = access.accounts_of(current_user.user).subquery()
-    return db().scalar(select(func.count()).select_from(mine)) or 0
+    """Open conversations of this account with something unread in them."""
+    return frame_counts()["all"]
 
 
 # For so long an answer of Redis is believed, so that polls do not all ask (or wait) for it.
@@ -144,7 +150,7 @@ def _frame() -> dict[str, Any]:
         role = current_user.user.agency_role
         values |= {"is_agency_owner": role == "owner", "is_agency_staff": role == "staff"}
         if not htmx.is_htmx():
-            values["accounts_count"] = accounts_count()
+            values["accounts_count"] = frame_counts()["accounts"]
     if found is not None:
         values["can_admin_account"] = found.can_admin
         if not htmx.is_htmx():

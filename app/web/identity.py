@@ -82,18 +82,23 @@ def _load(_: Any = None) -> SignedIn | None:
     token = session.get(TOKEN)
     if not token:
         return None
-    login = db().scalar(
-        select(LoginSession).where(
-            LoginSession.token_hash == hash_token(token),
-            LoginSession.ended_at.is_(None),
-            LoginSession.expires_at > now(),
+    found = (
+        db()
+        .execute(
+            select(LoginSession, User)
+            .join(User, User.id == LoginSession.user_id)
+            .where(
+                LoginSession.token_hash == hash_token(token),
+                LoginSession.ended_at.is_(None),
+                LoginSession.expires_at > now(),
+                User.disabled_at.is_(None),
+            )
         )
+        .first()
     )
-    if login is None:
+    if found is None:
         return None
-    user = db().get(User, login.user_id)
-    if user is None or user.disabled_at is not None:
-        return None
+    login, user = found
     if now() - login.last_seen_at > SEEN_EVERY:
         login.last_seen_at = now()
         user.last_seen_at = now()

@@ -13,7 +13,7 @@ from app.core.request_scope import actor, db
 from app.domain import contact_list, contacts, conversations, inbound, inbox, later, phones, triage
 from app.domain.inbox import Page
 from app.web import thread_view
-from app.web.context import banners, words
+from app.web.context import banners, frame_counts, words
 
 blueprint = Blueprint("inbox", __name__)
 
@@ -49,8 +49,7 @@ def list_context() -> dict[str, Any]:
     tab, search, after = chosen_tab(), request.args.get("q", "").strip()[:200], request.args.get("after", "")
     shown = min(max(request.args.get("shown", 0, int), inbox.PAGE_SIZE), MOST_SHOWN)
     page = inbox.rows_of(db(), tab, me(), search=search, after=after, limit=shown)
-    counts = inbox.unread_counts(db(), me())
-    g.unread_total = counts["all"]
+    counts = {tab: frame_counts()[tab] for tab in inbox.COUNTED_TABS}
     names = thread_view.names_of(r.conversation.assigned_to for r in page.rows)
     trouble = banners()
     open_id = parse_id(request.view_args.get("conversation_id") if request.view_args else "")

@@ -9,7 +9,6 @@ from app.core.errors import Invalid
 from app.core.request_scope import actor, db
 from app.domain import snippets
 from app.models.conversation import Snippet
-from app.web import thread_view
 
 blueprint = Blueprint("snippets", __name__)
 FIELDS = ("shortcut", "title", "body")
@@ -21,7 +20,7 @@ def index(account: str) -> str:
     context = {"snippets": found, "search": request.args.get("q", ""), "nav": "snippets"}
     if htmx.is_htmx():
         return render_template("snippets/_list.html", **context)
-    return render_template("snippets/index.html", **context, unread_total=thread_view.unread())
+    return render_template("snippets/index.html", **context)
 
 
 @blueprint.get("/a/<account>/snippets/new")
@@ -64,7 +63,6 @@ def _form(snippet: Snippet | None, values: dict[str, str], errors: dict[str, str
         errors=errors or {},
         variables=[*snippets.VARIABLES, *snippets.custom_variables(db())],
         nav="snippets",
-        unread_total=thread_view.unread(),
     )
 
 

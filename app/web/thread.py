@@ -8,12 +8,12 @@ from flask import Blueprint, Response, g, make_response, render_template, reques
 from app.core import htmx
 from app.core.errors import NotFound
 from app.core.request_scope import actor, db
-from app.domain import conversations, custom_fields, inbox, later, presence, threads, triage
+from app.domain import conversations, custom_fields, later, presence, threads, triage
 from app.models.contact import Contact
 from app.models.conversation import Conversation
 from app.web import inbox as inbox_pane
 from app.web import thread_view
-from app.web.context import sending_paused, words
+from app.web.context import sending_paused, unread_total, words
 from app.web.thread_view import Shown
 
 blueprint = Blueprint("thread", __name__)
@@ -22,25 +22,20 @@ HERE = "/a/<account>/inbox/c/<uuid:conversation_id>"
 
 def opened(conversation_id: UUID) -> tuple[Conversation, Contact]:
     """The conversation and the person in it. Raises NotFound, also when the contact was deleted."""
-    conversation = db().get(Conversation, conversation_id)
-    if conversation is None:
-        raise NotFound
-    contact = threads.contact_of(db(), conversation)
-    if contact.deleted_at is not None:
-        raise NotFound
-    return conversation, contact
+    found = threads.opened(db(), conversation_id)
+    return found.conversation, found.contact
 
 
 @blueprint.get(HERE)
 def show(account: str, conversation_id: UUID) -> str:
-    conversation, contact = opened(conversation_id)
-    found = thread_view.thread_context(conversation, contact)
+    found = thread_view.thread_context(threads.opened(db(), conversation_id, actor().user_id))
     found["custom_fields"] = custom_fields.of_account(db())
     if htmx.is_htmx():
         tab, search = inbox_pane.chosen_tab(), request.args.get("q", "")
         back = url_for("inbox.index", account=account) + inbox_pane.query_of(tab, search)
-        total = inbox.unread_total(db())
-        return render_template("inbox/_conversation.html", **found, back_url=back, unread_total=total)
+        return render_template(
+            "inbox/_conversation.html", **found, back_url=back, unread_total=unread_total()
+        )
     found = inbox_pane.page_context() | found
     found["back_url"] = url_for("inbox.index", account=account) + found["row_query"]
     return render_template("inbox/index.html", **found)
@@ -94,10 +89,8 @@ def read(account: str, conversation_id: UUID) -> Response:
     db().commit()
     if not htmx.is_htmx():
         return htmx.go_to(url_for("thread.show", account=account, conversation_id=conversation_id))
-    total = inbox.unread_total(db())
-    return htmx.trigger(
-        make_response(render_template("inbox/_badges.html", unread_total=total)), "inbox-changed"
-    )
+    badges = render_template("inbox/_badges.html", unread_total=unread_total())
+    return htmx.trigger(make_response(badges), "inbox-changed")
 
 
 @blueprint.post(HERE + "/do/<deed>")

@@ -11,8 +11,9 @@ from flask import g, url_for
 from app.core.clock import now
 from app.core.ids import new_id
 from app.core.request_scope import actor, db
-from app.domain import access, drafts, inbox, later, snippets, threads
+from app.domain import access, later, snippets, threads
 from app.domain.sending import prices, segments, senders
+from app.domain.threads import Opened
 from app.models.connection import Sender
 from app.models.contact import Contact, ContactPoint
 from app.models.conversation import Conversation
@@ -83,7 +84,7 @@ def _reason(message: Message) -> tuple[str, str]:
 
 
 def bubbles_of(messages: list[Message], previous_day: str = "") -> list[Bubble]:
-    names = names_of(message.author_id for message in messages)
+    names = names_of([message.author_id for message in messages])
     found: list[Bubble] = []
     for message in messages:
         key = day_key(message.created_at)
@@ -97,6 +98,8 @@ def bubbles_of(messages: list[Message], previous_day: str = "") -> list[Bubble]:
 
 def latest(conversation: Conversation) -> Shown:
     stretch = threads.latest(db(), conversation.id)
+    # Who has left is looked up once for the bubbles and the header.
+    names_of([conversation.assigned_to, *(message.author_id for message in stretch.messages)])
     bubbles = bubbles_of(stretch.messages)
     after = threads.cursor_of(stretch.messages, conversation.seq)
     return Shown(bubbles, after, bubbles[-1].day_key if bubbles else "", stretch.has_older)
@@ -222,16 +225,20 @@ def people() -> list[User]:
 
 def names_of(ids: Iterable[UUID | None]) -> dict[UUID, str]:
     """Names by id: of the people of the account, and by one more query of those who have left."""
-    known = {person.id: person.name for person in people()}
-    gone = {person_id for person_id in ids if person_id and person_id not in known}
-    return known | threads.names_of(db(), gone)
+    wanted = {person_id for person_id in ids if person_id}
+    if not wanted:
+        return {}
+    known: dict[UUID, str] = {person.id: person.name for person in people()} | g.get("names_gone", {})
+    if gone := wanted - known.keys():
+        g.names_gone = g.get("names_gone", {}) | threads.names_of(db(), gone)
+        known |= g.names_gone
+    return known
 
 
-def thread_context(conversation: Conversation, contact: Contact) -> dict[str, Any]:
+def thread_context(opened: Opened) -> dict[str, Any]:
     """For templates/inbox/_conversation.html."""
+    conversation, contact, draft = opened.conversation, opened.contact, opened.draft
     shown = latest(conversation)
-    me = actor().user_id
-    draft = drafts.find(db(), conversation.id, me) if me else None
     composer = composer_for(
         conversation,
         contact,
@@ -243,16 +250,13 @@ def thread_context(conversation: Conversation, contact: Contact) -> dict[str, An
 
 
 def header_context(conversation: Conversation, contact: Contact) -> dict[str, Any]:
-    everybody = people()
-    assignee = next((p for p in everybody if p.id == conversation.assigned_to), None)
-    if assignee is None and conversation.assigned_to is not None:
-        assignee = db().get(User, conversation.assigned_to)
+    name = names_of([conversation.assigned_to]).get(conversation.assigned_to or UUID(int=0))
     return {
         "conversation": conversation,
         "contact": contact,
         "title": contact_title(contact),
-        "people": everybody,
-        "assignee": assignee,
+        "people": people(),
+        "assignee": {"id": conversation.assigned_to, "name": name} if name else None,
         "later_presets": later.presets(g.account.zone),
         "is_snoozed": conversation.snoozed_until is not None and conversation.snoozed_until > now(),
         "me": actor().user_id,
@@ -277,7 +281,3 @@ def myself() -> User | None:
     """The signed-in person's row."""
     me = actor().user_id
     return db().get(User, me) if me else None
-
-
-def unread() -> int:
-    return inbox.unread_total(db())
