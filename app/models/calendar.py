@@ -1,6 +1,7 @@
 """A calendar: something customers can book, and the people who host it. Not the calendar at Google: see linked_calendar.py."""
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint, text
@@ -56,6 +57,8 @@ class Calendar(TenantRow, Base):
     change_until_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     # What a change in the host's own calendar at Google does to the booking.
     when_moved: Mapped[str] = mapped_column(default="change", server_default="change")
+    # Out of every list; never active.
+    archived_at: Mapped[datetime | None]
     # The last host a round robin chose breaks ties; see domain/booking/assign.py.
     position: Mapped[int] = mapped_column(default=0, server_default="0")
 

@@ -7,6 +7,7 @@ windows on two days.
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from zoneinfo import available_timezones
 
 from sqlalchemy import delete, func, or_, select, update
@@ -126,7 +127,7 @@ def read_windows(typed: Typed) -> list[list[str]]:
     found.sort()
     if len(found) > MOST_WINDOWS:
         raise ValueError(f"At most {MOST_WINDOWS} stretches a day.")
-    for earlier, later in zip(found, found[1:], strict=False):
+    for earlier, later in pairwise(found):
         if later[0] < earlier[1]:
             raise ValueError(f"{later[0]} lies within {earlier[0]} to {earlier[1]}.")
     return found

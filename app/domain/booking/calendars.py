@@ -1,0 +1,394 @@
+"""Calendars that customers book: made with good defaults for their kind, changed in parts, archived.
+
+An archived calendar keeps its bookings and its name in old links, is not offered any more, and can be brought back.
+"""
+
+import re
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, selectinload
+
+from app.core.actor import Actor
+from app.core.clock import now
+from app.core.errors import Invalid, NotFound
+from app.core.folding import clean, fold
+from app.domain import access, audit
+from app.domain.booking import schedules
+from app.models.account import BRAND_COLOURS, Account
+from app.models.calendar import (
+    CALENDAR_KINDS,
+    LOCATION_KINDS,
+    QUESTION_KINDS,
+    WHEN_MOVED,
+    Calendar,
+    CalendarHost,
+)
+from app.models.schedule import Schedule
+
+MOST_CALENDARS = 100
+MOST_HOSTS = 100
+MOST_QUESTIONS = 20
+MOST_OPTIONS = 30
+LONGEST_NAME = 80
+LONGEST_DURATION = 12 * 60
+DAY = 24 * 60
+# What differs from the table's own defaults.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "personal": {},
+    "round_robin": {"colour": "indigo"},
+    "collective": {"colour": "violet", "notice_minutes": DAY},
+    "class": {
+        "colour": "amber",
+        "durations": [60],
+        "step": 60,
+        "seats": 10,
+        "has_waitlist": True,
+        "location_kind": "address",
+        "zone_locked": True,
+    },
+}
+
+
+def all_of(session: Session, *, archived: bool = False) -> list[Calendar]:
+    """In the account's order, with their hosts."""
+    which = Calendar.archived_at.is_not(None) if archived else Calendar.archived_at.is_(None)
+    return list(
+        session.scalars(
+            select(Calendar)
+            .where(which)
+            .options(selectinload(Calendar.hosts))
+            .order_by(Calendar.is_active.desc(), func.lower(Calendar.name), Calendar.id)
+        )
+    )
+
+
+def get(session: Session, calendar_id: uuid.UUID, *, archived: bool = False) -> Calendar:
+    """With its hosts. Raises NotFound; an archived one is found only when asked for."""
+    found = session.scalars(
+        select(Calendar).where(Calendar.id == calendar_id).options(selectinload(Calendar.hosts))
+    ).one_or_none()
+    if found is None or (found.archived_at is not None and not archived):
+        raise NotFound
+    return found
+
+
+def create(
+    session: Session,
+    actor: Actor,
+    account: Account,
+    *,
+    name: str,
+    kind: str,
+    duration: int,
+    host_ids: Sequence[uuid.UUID],
+) -> Calendar:
+    """Raises Invalid for name, kind, duration and hosts. The business gets office hours when it has none yet."""
+    wrong: dict[str, str] = {}
+    if kind not in CALENDAR_KINDS:
+        wrong["kind"] = "Choose what kind of calendar it is."
+    if not 5 <= duration <= LONGEST_DURATION:
+        wrong["duration"] = "Between 5 minutes and 12 hours."
+    hosts = list(dict.fromkeys(host_ids))
+    people = {person.id for person in access.people_of_account(session, account)}
+    if not hosts or not set(hosts) <= people:
+        wrong["hosts"] = "Choose who hosts it."
+    elif kind == "personal" and len(hosts) > 1:
+        wrong["hosts"] = "A personal calendar has one host. Choose another kind for several."
+    count = session.scalar(select(func.count(Calendar.id)).where(Calendar.archived_at.is_(None))) or 0
+    if count >= MOST_CALENDARS:
+        wrong[""] = f"An account can have {MOST_CALENDARS} calendars. Archive one that is not needed."
+    try:
+        name = _name(name)
+    except Invalid as error:
+        wrong |= error.fields
+    if wrong:
+        raise Invalid(wrong)
+    calendar = Calendar(account_id=account.id, name=name, kind=kind, currency=account.currency)
+    calendar.slug = free_slug(session, name)
+    calendar.durations, calendar.step = [duration], min(duration, 30)
+    for key, value in DEFAULTS[kind].items():
+        if key not in ("durations", "step") or duration == value:
+            setattr(calendar, key, value)
+    if calendar.location_kind == "address":
+        calendar.location_text = account.address
+    calendar.hosts = [
+        CalendarHost(account_id=account.id, user_id=user_id, position=n) for n, user_id in enumerate(hosts)
+    ]
+    session.add(calendar)
+    _ensure_hours(session, actor, account)
+    session.flush()
+    audit.note(session, actor, "calendar.created", name, account_id=account.id, kind=kind)
+    return calendar
+
+
+def _ensure_hours(session: Session, actor: Actor, account: Account) -> None:
+    if session.scalar(select(Schedule.id).where(Schedule.user_id.is_(None)).limit(1)) is None:
+        schedules.save(
+            session,
+            actor,
+            None,
+            name="Opening hours",
+            timezone=account.timezone,
+            week={day: [("09:00", "17:00")] for day in range(5)},
+            is_default=True,
+        )
+
+
+def _name(name: str) -> str:
+    name = clean(name)
+    if not name or len(name) > LONGEST_NAME:
+        raise Invalid({"name": f"Give the calendar a name of at most {LONGEST_NAME} characters."})
+    return name
+
+
+def free_slug(session: Session, name: str) -> str:
+    stem = re.sub(r"[^a-z0-9]+", "-", fold(name)).strip("-")[:40].strip("-") or "calendar"
+    taken = set(session.scalars(select(Calendar.slug).where(Calendar.slug.startswith(stem))))
+    slug, number = stem, 2
+    while slug in taken:
+        slug, number = f"{stem}-{number}", number + 1
+    return slug
+
+
+@dataclass
+class Basics:
+    """Each part of the settings is one of these: every field of it is set, and the names are those of the columns."""
+
+    name: str
+    slug: str
+    description: str
+    colour: str
+    needs_approval: bool
+    price_cents: int
+
+    def check(self, calendar: Calendar) -> dict[str, str]:
+        wrong: dict[str, str] = {}
+        self.name, self.description = clean(self.name), clean(self.description, lines=True)
+        if not self.name or len(self.name) > LONGEST_NAME:
+            wrong["name"] = f"Give the calendar a name of at most {LONGEST_NAME} characters."
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.slug) or len(self.slug) > 60:
+            wrong["slug"] = "Use small letters, digits and single hyphens, like first-visit."
+        if len(self.description) > 2000:
+            wrong["description"] = "Keep it within 2,000 characters."
+        if self.colour not in BRAND_COLOURS:
+            wrong["colour"] = "Choose one of the colours."
+        if not 0 <= self.price_cents <= 100_000_000:
+            wrong["price"] = "Give a price of nothing or more."
+        return wrong
+
+
+@dataclass
+class Times:
+    """Minutes, but for the horizon's days."""
+
+    durations: list[int]
+    step: int
+    buffer_before: int
+    buffer_after: int
+    notice_minutes: int
+    horizon_days: int
+    cap_day: int | None
+    cap_week: int | None
+    change_until_minutes: int
+    seats: int
+    has_waitlist: bool
+
+    def check(self, calendar: Calendar) -> dict[str, str]:
+        wrong: dict[str, str] = {}
+        if not self.durations:
+            wrong["durations"] = "Give at least one length in minutes, like 30."
+        elif any(not 5 <= each <= LONGEST_DURATION for each in self.durations):
+            wrong["durations"] = "Each length lies between 5 minutes and 12 hours."
+        elif len(self.durations) > 6:
+            wrong["durations"] = "Offer six lengths at most."
+        elif calendar.kind == "class" and len(self.durations) > 1:
+            wrong["durations"] = "A class has one length."
+        limits = {
+            "step": (5, DAY, "Between 5 minutes and a day."),
+            "buffer_before": (0, DAY, "Between nothing and a day."),
+            "buffer_after": (0, DAY, "Between nothing and a day."),
+            "notice_minutes": (0, 365 * DAY, "Between nothing and a year."),
+            "horizon_days": (1, 730, "Between one day and two years."),
+            "cap_day": (1, 200, "Between 1 and 200, or empty for no limit."),
+            "cap_week": (1, 1000, "Between 1 and 1,000, or empty for no limit."),
+            "change_until_minutes": (0, 60 * DAY, "Between nothing and 60 days."),
+            "seats": (1, 500, "Between 1 and 500."),
+        }
+        for name, (least, most, sentence) in limits.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                wrong[name] = sentence
+        return wrong
+
+
+@dataclass
+class Place:
+    location_kind: str
+    location_text: str
+    zone_locked: bool
+
+    def check(self, calendar: Calendar) -> dict[str, str]:
+        self.location_text = clean(self.location_text, lines=True)
+        if self.location_kind not in LOCATION_KINDS:
+            return {"location_kind": "Choose where you meet."}
+        if len(self.location_text) > 500:
+            return {"location_text": "Keep it within 500 characters."}
+        if self.location_kind in ("address", "custom") and not self.location_text:
+            return {"location_text": "Say where, or how to find each other."}
+        return {}
+
+
+@dataclass
+class Guests:
+    max_guests: int
+    consent_text: str
+    when_moved: str
+
+    def check(self, calendar: Calendar) -> dict[str, str]:
+        wrong: dict[str, str] = {}
+        self.consent_text = clean(self.consent_text, lines=True)
+        if not 0 <= self.max_guests <= 20:
+            wrong["max_guests"] = "Between none and 20."
+        if len(self.consent_text) > 1000:
+            wrong["consent_text"] = "Keep it within 1,000 characters."
+        if self.when_moved not in WHEN_MOVED:
+            wrong["when_moved"] = "Choose what happens."
+        return wrong
+
+
+def change(session: Session, actor: Actor, calendar: Calendar, part: Basics | Times | Place | Guests) -> None:
+    """Raises Invalid with a sentence by field. Bookings that stand are not touched."""
+    wrong = part.check(calendar)
+    if isinstance(part, Basics) and "slug" not in wrong and part.slug != calendar.slug:
+        taken = select(Calendar.id).where(Calendar.slug == part.slug, Calendar.id != calendar.id)
+        if session.scalar(taken) is not None:
+            wrong["slug"] = "Another calendar has this address."
+    if wrong:
+        raise Invalid(wrong)
+    changed = [each.name for each in fields(part) if getattr(calendar, each.name) != getattr(part, each.name)]
+    for name in changed:
+        setattr(calendar, name, getattr(part, name))
+    if changed:
+        audit.note(
+            session,
+            actor,
+            "calendar.changed",
+            calendar.name,
+            account_id=calendar.account_id,
+            fields=", ".join(changed),
+        )
+    session.flush()
+
+
+@dataclass
+class HostWish:
+    user_id: uuid.UUID
+    schedule_id: uuid.UUID | None = None
+    weight: int = 1
+    is_fallback: bool = False
+
+
+def set_hosts(
+    session: Session, actor: Actor, account: Account, calendar: Calendar, wishes: Sequence[HostWish]
+) -> None:
+    """Who hosts from now on, in this order. Appointments that stand keep theirs. Raises Invalid."""
+    wrong: dict[str, str] = {}
+    people = {person.id: person for person in access.people_of_account(session, account)}
+    hours = {each.id: each for each in schedules.of_account(session)}
+    by_user = {wish.user_id: wish for wish in wishes if wish.user_id in people}
+    if not by_user:
+        wrong["hosts"] = "Choose at least one person."
+    elif calendar.kind == "personal" and len(by_user) > 1:
+        wrong["hosts"] = "A personal calendar has one host. Make a round robin for several."
+    elif len(by_user) > MOST_HOSTS:
+        wrong["hosts"] = f"At most {MOST_HOSTS} hosts."
+    elif calendar.kind == "round_robin" and all(wish.is_fallback for wish in by_user.values()):
+        wrong["hosts"] = "Somebody has to come first: not everybody can be a stand-in."
+    for wish in by_user.values():
+        if not 1 <= wish.weight <= 100:
+            wrong[f"weight.{wish.user_id}"] = "Between 1 and 100."
+        chosen = hours.get(wish.schedule_id) if wish.schedule_id else None
+        if wish.schedule_id and (chosen is None or chosen.user_id not in (None, wish.user_id)):
+            wrong[f"schedule.{wish.user_id}"] = "Choose hours of this person or of the business."
+    if wrong:
+        raise Invalid(wrong)
+    present = {host.user_id: host for host in calendar.hosts}
+    calendar.hosts[:] = [host for host in calendar.hosts if host.user_id in by_user]
+    for position, wish in enumerate(by_user.values()):
+        host = present.get(wish.user_id)
+        if host is None:
+            host = CalendarHost(account_id=calendar.account_id, user_id=wish.user_id)
+            calendar.hosts.append(host)
+        host.schedule_id, host.weight = wish.schedule_id, wish.weight
+        host.is_fallback, host.position = wish.is_fallback, position
+    names = ", ".join(people[user_id].name for user_id in by_user)
+    audit.note(session, actor, "calendar.hosts", calendar.name, account_id=calendar.account_id, hosts=names)
+    session.flush()
+
+
+def set_questions(
+    session: Session, actor: Actor, calendar: Calendar, typed: Sequence[dict[str, Any]]
+) -> None:
+    """[{key, label, kind, required, options}]; a new question has no key yet. Raises Invalid for label.<n> and options.<n>."""
+    wrong: dict[str, str] = {}
+    found: list[dict[str, Any]] = []
+    if len(typed) > MOST_QUESTIONS:
+        wrong[""] = f"Ask {MOST_QUESTIONS} questions at most; people give up on long forms."
+    keys = {str(each.get("key") or "") for each in calendar.questions}
+    for number, each in enumerate(typed):
+        label = clean(str(each.get("label", "")))
+        kind = each.get("kind")
+        options = list(dict.fromkeys(filter(None, (clean(one) for one in each.get("options", [])))))
+        if not label or len(label) > 200:
+            wrong[f"label.{number}"] = "Write the question, in at most 200 characters."
+        if kind not in QUESTION_KINDS:
+            wrong[f"kind.{number}"] = "Choose how it is answered."
+        if kind == "choice" and not 2 <= len(options) <= MOST_OPTIONS:
+            wrong[f"options.{number}"] = f"List 2 to {MOST_OPTIONS} answers, one per line."
+        elif any(len(one) > 100 for one in options):
+            wrong[f"options.{number}"] = "Keep each answer within 100 characters."
+        key = each.get("key")
+        if key not in keys or any(key == other["key"] for other in found):
+            key = f"q{secrets.token_hex(4)}"
+        found.append(
+            {
+                "key": key,
+                "label": label,
+                "kind": kind,
+                "required": bool(each.get("required")),
+                "options": options if kind == "choice" else [],
+            }
+        )
+    if wrong:
+        raise Invalid(wrong)
+    calendar.questions = found
+    audit.note(session, actor, "calendar.questions", calendar.name, account_id=calendar.account_id)
+    session.flush()
+
+
+def switch(session: Session, actor: Actor, calendar: Calendar, *, on: bool) -> None:
+    """Off: its page says that it takes no bookings; those that stand keep."""
+    if calendar.is_active == on:
+        return
+    calendar.is_active = on
+    deed = "calendar.switched_on" if on else "calendar.switched_off"
+    audit.note(session, actor, deed, calendar.name, account_id=calendar.account_id)
+    session.flush()
+
+
+def archive(session: Session, actor: Actor, calendar: Calendar) -> None:
+    calendar.archived_at, calendar.is_active = now(), False
+    audit.note(session, actor, "calendar.archived", calendar.name, account_id=calendar.account_id)
+    session.flush()
+
+
+def restore(session: Session, actor: Actor, calendar: Calendar) -> None:
+    """Back in the list, and on."""
+    calendar.archived_at, calendar.is_active = None, True
+    audit.note(session, actor, "calendar.restored", calendar.name, account_id=calendar.account_id)
+    session.flush()
