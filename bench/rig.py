@@ -50,9 +50,13 @@ class Rig:
     durable: bool = True
     web_port: int = field(default_factory=free_port)
     sim_port: int = field(default_factory=free_port)
+    # A folder whose database outlives the rig; else all lies in a temporary one.
+    keep: Path | None = None
 
     def __enter__(self) -> "Rig":
-        self.folder = Path(tempfile.mkdtemp(prefix="lh-rig-"))
+        self.folder = self.keep or Path(tempfile.mkdtemp(prefix="lh-rig-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.folder / "redis", ignore_errors=True)
         os.chmod(self.folder, 0o755)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.postgres = EmbeddedPostgres(self.folder / "postgres", fsync=self.durable)
@@ -76,7 +80,8 @@ class Rig:
         runtime.swap(self._before)
         self.redis.__exit__(None, None, None)
         self.postgres.__exit__(None, None, None)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.keep is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _environment(self) -> dict[str, str]:
         sim = f"http://127.0.0.1:{self.sim_port}"
