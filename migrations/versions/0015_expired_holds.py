@@ -8,8 +8,8 @@ from alembic import op
 
 from migrations.fence import APP_ROLE
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 END_EXPIRED = """
 create function end_expired_holds(people uuid[], at timestamptz) returns integer
