@@ -38,6 +38,8 @@ HOSTS: dict[str, str] = {
     "META_INSTAGRAM_WWW_BASE_URL": "https://www.instagram.com",
 }
 
+OAUTH_PROVIDERS = ("google",)
+
 # Values that ./run demo uses and that are printed in the README: nobody may go into production on them.
 DEMO_MARKS = ("demo-", "demo:")
 
@@ -86,6 +88,8 @@ class Settings:
     metrics_token: str = field(repr=False)
     simulator_url: str
     log_level: str
+    # The installation's own app at a provider, as (id, secret); absent where none is registered.
+    oauth_clients: Mapping[str, tuple[str, str]] = field(repr=False)
     hosts: Mapping[str, str] = field(repr=False)
 
     @property
@@ -173,6 +177,11 @@ def load(source: Mapping[str, str] | None = None) -> Settings:
     problems += [p for name, value in addresses.items() if (p := _url_problem(name, value))]
     proxies = _whole_number(source, "TRUSTED_PROXIES", 0, problems)
     lease = _whole_number(source, "SEND_LEASE_SECONDS", 60, problems)
+    problems += [
+        f"{key.upper()}_CLIENT_ID and {key.upper()}_CLIENT_SECRET come together; one is missing"
+        for key in OAUTH_PROVIDERS
+        if bool(source.get(f"{key.upper()}_CLIENT_ID")) != bool(source.get(f"{key.upper()}_CLIENT_SECRET"))
+    ]
     payload_days = _whole_number(source, "WEBHOOK_PAYLOAD_DAYS", 30, problems)
     if problems:
         raise ConfigError(problems)
@@ -195,8 +204,17 @@ def load(source: Mapping[str, str] | None = None) -> Settings:
         metrics_token=source.get("METRICS_TOKEN", ""),
         simulator_url=source.get("SIMULATOR_URL", "").rstrip("/"),
         log_level=(source.get("LOG_LEVEL") or "INFO").upper(),
+        oauth_clients=_oauth_clients(source),
         hosts=hosts,
     )
+
+
+def _oauth_clients(source: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    found = {
+        key: (source.get(f"{key.upper()}_CLIENT_ID", ""), source.get(f"{key.upper()}_CLIENT_SECRET", ""))
+        for key in OAUTH_PROVIDERS
+    }
+    return {key: client for key, client in found.items() if all(client)}
 
 
 def _driver(url: str) -> str:

@@ -20,13 +20,13 @@ from rq.job import Job
 from app.config import ConfigError, Settings, load
 from app.core import jobs, logs, runtime
 from app.integrations import registry
-from workers import housekeeping, inbound, mails, media, sends, stopping, tables
+from workers import housekeeping, inbound, mails, media, sends, stopping, tables, tokens
 
 log = structlog.get_logger()
 
-COUNTS = {"inbound": 1, "sends": 2, "chores": 1}
+COUNTS = {"inbound": 1, "sends": 2, "syncs": 1, "chores": 1}
 OURS = frozenset(job.function for job in jobs.JOBS)
-LOADED = (housekeeping, inbound, mails, media, sends, registry)
+LOADED = (housekeeping, inbound, mails, media, sends, tokens, registry)
 _PR_SET_PDEATHSIG = 1
 
 

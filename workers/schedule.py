@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.config import ConfigError, load
 from app.core import jobs, limits, logs, pulse, runtime, tenancy
 from app.core.clock import now
-from app.domain import webhooks
+from app.domain import tokens, webhooks
 from workers import stopping, tables
 
 log = structlog.get_logger()
@@ -26,7 +26,10 @@ TICK = 0.1
 
 _SENDERS_DUE = text("""
     select s.id from senders s join connections c on c.id = s.connection_id join accounts a on a.id = s.account_id
-    where c.state in ('connected', 'degraded') and s.state = 'active' and a.archived_at is null and (
+    where c.state in ('connected', 'degraded') and s.state = 'active' and a.archived_at is null
+    and not exists (select 1 from circuit_breakers b where b.connection_id = c.id and b.next_probe_at > :now)
+    and not exists (select 1 from provider_breakers b where b.provider = c.provider and b.next_probe_at > :now)
+    and (
         exists (select 1 from outbox o where o.sender_id = s.id and o.state = 'waiting' and o.run_at <= :now)
         or exists (select 1 from outbox o where o.sender_id = s.id and o.state = 'checking' and o.run_at <= :now)
         or exists (select 1 from outbox o where o.sender_id = s.id and o.state = 'sending' and o.lease_until < :now))
@@ -63,10 +66,21 @@ def sweep() -> None:
         jobs.ring(jobs.DRAIN_INBOUND)
 
 
+def renew_access() -> None:
+    """Tokens that end soon, and connections that nobody has heard of for a while."""
+    with tenancy.session_for() as session:
+        renew, ask = tokens.due(session)
+    for connection_id in renew:
+        jobs.ring(jobs.REFRESH_TOKEN, connection_id)
+    for connection_id in ask:
+        jobs.ring(jobs.PROBE_CONNECTION, connection_id)
+
+
 # Every recurring deed in one list: seconds between two, and what is done.
 SCHEDULE: tuple[tuple[float, Callable[[], None]], ...] = (
     (TICK, wake_paced),
     (1.0, sweep),
+    (5.0, renew_access),
     (1.0, lambda: pulse.scheduler_beats(runtime.current().redis)),
     (60.0, lambda: jobs.ring(jobs.EACH_MINUTE)),
     (3600.0, lambda: jobs.ring(jobs.EACH_HOUR)),

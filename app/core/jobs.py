@@ -26,9 +26,21 @@ SEND_MAILS = Job("chores", "workers.mails.drain")
 SEND_NOTICES = Job("chores", "workers.notices.drain")
 EACH_MINUTE = Job("chores", "workers.housekeeping.each_minute")
 EACH_HOUR = Job("chores", "workers.housekeeping.each_hour")
+REFRESH_TOKEN = Job("syncs", "workers.tokens.refresh")
+PROBE_CONNECTION = Job("syncs", "workers.tokens.probe")
 
-JOBS = (DRAIN_INBOUND, DRAIN_SENDER, FETCH_MEDIA, SEND_MAILS, SEND_NOTICES, EACH_MINUTE, EACH_HOUR)
-QUEUES = ("inbound", "sends", "chores")
+JOBS = (
+    DRAIN_INBOUND,
+    DRAIN_SENDER,
+    FETCH_MEDIA,
+    SEND_MAILS,
+    SEND_NOTICES,
+    EACH_MINUTE,
+    EACH_HOUR,
+    REFRESH_TOKEN,
+    PROBE_CONNECTION,
+)
+QUEUES = ("inbound", "sends", "syncs", "chores")
 
 _PENDING = "bells_after_commit"
 

@@ -23,11 +23,15 @@ from app.core.errors import Invalid, NotFound
 from app.core.tenancy import session_for
 from app.domain import access, audit, mails
 from app.models.account import Account
-from app.models.breaker import CircuitBreaker
+from app.models.breaker import CircuitBreaker, ProviderBreaker
 from app.models.connection import Connection, Sender
 from app.models.user import Membership, User
 
 WORKING = ("connected", "degraded")
+# Granted, though the provider may not have cleared us yet.
+USABLE = (*WORKING, "pending_review")
+# Only a person can mend it; work waits meanwhile.
+LOST = ("reconnect_needed", "revoked")
 # The times shown on the card need not be exact; a burst of webhooks must not write the row each time.
 MARK_EVERY = timedelta(seconds=30)
 FASTEST = Decimal(1000)
@@ -175,12 +179,14 @@ def note_trouble(session: Session, connection_id: uuid.UUID, sentence: str) -> N
     )
 
 
-def need_reconnect(session: Session, connection_id: uuid.UUID, sentence: str) -> bool:
+def need_reconnect(
+    session: Session, connection_id: uuid.UUID, sentence: str, state: str = "reconnect_needed"
+) -> bool:
     """The credentials are refused: pause, tell the admins once, note it. Gives whether this was news."""
     row = session.execute(
         update(Connection)
-        .where(Connection.id == connection_id, Connection.state.in_(WORKING))
-        .values(state="reconnect_needed", last_error=sentence[:500], last_error_at=now())
+        .where(Connection.id == connection_id, Connection.state.in_(USABLE))
+        .values(state=state, last_error=sentence[:500], last_error_at=now())
         .returning(Connection.account_id, Connection.name, Connection.provider)
     ).first()
     if row is None:
@@ -189,7 +195,7 @@ def need_reconnect(session: Session, connection_id: uuid.UUID, sentence: str) ->
     what = row.name or row.provider.capitalize()
     actor = Actor(account.agency_id, None, "Levelhead")
     audit.note(
-        session, actor, "connection.reconnect_needed", what, account_id=account.id, reason=sentence[:200]
+        session, actor, f"connection.{state}", what, account_id=account.id, reason=sentence[:200]
     )
     _mail_admins(session, account, connection_id, what, sentence)
     return True
@@ -248,7 +254,8 @@ def page_of(slug: str) -> str:
 
 
 def banners(session: Session, account_id: uuid.UUID) -> list[dict[str, Any]]:
-    """What every page of the account has to say about its connections; one query."""
+    """What every page of the account has to say about its connections; one query. Trouble of a whole provider is said
+    once, whatever the number of connections."""
     rows = session.execute(
         select(
             Connection.id,
@@ -257,19 +264,31 @@ def banners(session: Session, account_id: uuid.UUID) -> list[dict[str, Any]]:
             Connection.state,
             Account.slug,
             CircuitBreaker.next_probe_at,
+            ProviderBreaker.next_probe_at.label("all_at"),
         )
         .join(Account, Account.id == Connection.account_id)
         .outerjoin(CircuitBreaker, CircuitBreaker.connection_id == Connection.id)
+        .outerjoin(ProviderBreaker, ProviderBreaker.provider == Connection.provider)
         .where(
             Connection.account_id == account_id,
             or_(
                 Connection.state == "reconnect_needed",
-                (Connection.state != "disconnected") & CircuitBreaker.connection_id.is_not(None),
+                (Connection.state != "disconnected")
+                & (CircuitBreaker.connection_id.is_not(None) | ProviderBreaker.provider.is_not(None)),
             ),
         )
         .order_by(Connection.created_at)
     )
-    return [_refused_banner(row) if row.state == "reconnect_needed" else _trouble_banner(row) for row in rows]
+    found, silent = [], set()
+    for row in rows:
+        if row.state == "reconnect_needed":
+            found.append(_refused_banner(row))
+        elif row.all_at is None:
+            found.append(_trouble_banner(row))
+        elif row.provider not in silent:
+            silent.add(row.provider)
+            found.append(_silent_banner(row))
+    return found
 
 
 def _refused_banner(row: Any) -> dict[str, Any]:
@@ -283,15 +302,29 @@ def _refused_banner(row: Any) -> dict[str, Any]:
     }
 
 
-def _trouble_banner(row: Any) -> dict[str, Any]:
-    seconds = max(0, int((row.next_probe_at - now()).total_seconds()))
-    when = (
+def _in_words(at: datetime) -> str:
+    seconds = max(0, int((at - now()).total_seconds()))
+    return (
         "now" if seconds < 10 else f"in {seconds} seconds" if seconds < 90 else f"in {seconds // 60} minutes"
     )
+
+
+def _silent_banner(row: Any) -> dict[str, Any]:
     return {
         "kind": "warning",
-        "text": f"{row.provider.capitalize()} has trouble just now. Texts wait in order and go by themselves; "
-        f"the next try is {when}.",
+        "text": f"{row.provider.capitalize()} is not answering, for others neither. Texts wait in order and go by "
+        f"themselves; the next try is {_in_words(row.all_at)}.",
+        "link_text": None,
+        "link_url": None,
+        "dismiss_key": None,
+    }
+
+
+def _trouble_banner(row: Any) -> dict[str, Any]:
+    return {
+        "kind": "warning",
+        "text": f"{row.provider.capitalize()} has trouble just now{f' with {row.name}' if row.name else ''}. Texts wait "
+        f"in order and go by themselves; the next try is {_in_words(row.next_probe_at)}.",
         "link_text": "See the connection",
         "link_url": page_of(row.slug),
         "dismiss_key": None,

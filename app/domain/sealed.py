@@ -38,6 +38,7 @@ class SealedColumn:
 SEALED = (
     SealedColumn("connections", "credentials"),
     SealedColumn("mails", "body"),
+    SealedColumn("oauth_attempts", "verifier"),
     SealedColumn("webhook_events", "payload"),
 )
 

@@ -49,8 +49,11 @@ class Connection(Row, Base):
     # OAuth: rises with each new token, so that a refresh can tell whether somebody was faster.
     token_version: Mapped[int] = mapped_column(default=0, server_default="0")
     token_expires_at: Mapped[datetime | None]
-    # When the scheduler refreshes it, ahead of the expiry.
+    # When the scheduler refreshes it, ahead of the expiry; who refreshes holds the lease, so that only one does.
     refresh_at: Mapped[datetime | None]
+    refresh_lease_until: Mapped[datetime | None]
+    # When the provider is asked again whether it still knows us, in case nothing else calls it.
+    probe_at: Mapped[datetime | None]
 
     senders: Mapped[list["Sender"]] = relationship(
         back_populates="connection", lazy="raise", order_by="Sender.created_at"
@@ -60,6 +63,11 @@ class Connection(Row, Base):
     def provider_name(self) -> str:
         """As people write it."""
         return self.provider.capitalize()
+
+    @property
+    def is_oauth(self) -> bool:
+        """Whether it lives by tokens that are renewed, not by credentials that somebody typed."""
+        return self.token_version > 0
 
     @property
     def title(self) -> str:
@@ -73,6 +81,7 @@ class Connection(Row, Base):
             name="state",
         ),
         Index("ix_connections_refresh_at", "refresh_at", postgresql_where=text("refresh_at is not null")),
+        Index("ix_connections_probe_at", "probe_at", postgresql_where=text("probe_at is not null")),
     )
 
 

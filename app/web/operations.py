@@ -26,6 +26,7 @@ blueprint = Blueprint("operations", __name__, url_prefix="/agency/operations")
 QUEUE_WORDS = {
     "inbound": "Handles what providers tell us",
     "sends": "Sends texts",
+    "syncs": "Calendars, and access to providers",
     "chores": "Mails, pictures and small recurring deeds",
 }
 
