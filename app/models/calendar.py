@@ -59,6 +59,8 @@ class Calendar(TenantRow, Base):
     when_moved: Mapped[str] = mapped_column(default="change", server_default="change")
     # Out of every list; never active.
     archived_at: Mapped[datetime | None]
+    # Round robin: guests may ask for one of the hosts by name.
+    guests_choose_host: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     # The last host a round robin chose breaks ties; see domain/booking/assign.py.
     position: Mapped[int] = mapped_column(default=0, server_default="0")
 
