@@ -62,9 +62,11 @@ class Provider:
         ]
         return found
 
-    def connect(self, account: Account, actor: Actor, sid: str = SID, token: str = TOKEN) -> Connection:
+    def connect(
+        self, account: Account, actor: Actor, sid: str = SID, token: str = TOKEN, *numbers: str
+    ) -> Connection:
         """The account, registered and connected with all steps done."""
-        self.register(sid, token)
+        self.register(sid, token, *numbers)
         with tenancy.session_for() as session:
             return connect.connect(
                 session, actor, account, "twilio", {"account_sid": sid, "auth_token": token}

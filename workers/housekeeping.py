@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
 from app.domain import connections, contacts, webhooks
-from app.domain.sending import abandoned, expiry, followup, reports
+from app.domain.sending import abandoned, breaker, expiry, followup, reports
 from app.integrations import registry
 from app.models.account import Account
 from app.models.connection import Connection
@@ -28,6 +28,7 @@ def each_minute() -> None:
     bells.take_down(runtime.current().redis, jobs.EACH_MINUTE.function, ())
     if ended := expiry.sweep():
         log.info("texts.expired", texts=ended)
+    breaker.forget_idle()
     for account_id in _accounts():
         if not stopping.keep_on():
             return

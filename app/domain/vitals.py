@@ -14,7 +14,7 @@ from app.core import schema
 from app.core.clock import now
 from app.core.ids import first_id_of
 from app.models.account import Account
-from app.models.breaker import CircuitBreaker
+from app.models.breaker import CircuitBreaker, ProviderBreaker
 from app.models.connection import Connection
 from app.models.mail import Mail
 from app.models.outbox import OutboxEntry
@@ -38,6 +38,7 @@ class Vitals:
     messages_of_day: dict[tuple[str, str], int] = field(default_factory=dict)
     connections: dict[tuple[str, str], int] = field(default_factory=dict)
     breakers: int = 0
+    silent_providers: int = 0
 
 
 def read(session: Session) -> Vitals:
@@ -61,6 +62,7 @@ def read(session: Session) -> Vitals:
     )
     found.connections = {(provider, state): count for provider, state, count in session.execute(connections)}
     found.breakers = session.scalar(select(func.count()).select_from(CircuitBreaker)) or 0
+    found.silent_providers = session.scalar(select(func.count()).select_from(ProviderBreaker)) or 0
     return found
 
 

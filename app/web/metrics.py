@@ -106,6 +106,7 @@ def _of_work(found: Vitals) -> Iterable[GaugeMetricFamily]:
         "connections", "Connections of live accounts", ("provider", "state"), found.connections.items()
     )
     yield _one("circuit_breakers_open", "Connections whose provider has trouble", found.breakers)
+    yield _one("provider_breakers_open", "Providers with trouble on most connections", found.silent_providers)
 
 
 def _of_the_day(found: Vitals) -> Iterable[GaugeMetricFamily]:

@@ -11,7 +11,7 @@ from app.core import runtime, tenancy
 from app.core.clock import now
 from app.core.errors import Invalid
 from app.domain import connections, conversations
-from app.domain.sending import breaker, claim, drain, kinds, queue, senders, why
+from app.domain.sending import claim, drain, kinds, queue, senders, why
 from app.models.account import Account
 from app.models.connection import Connection, Sender
 from app.models.message import Message
@@ -321,38 +321,6 @@ def test_a_comment_can_have_no_row_in_the_queue(desk: Desk) -> None:
         session.flush()
         with pytest.raises(IntegrityError):
             queue.put_in_outbox(session, comment, now(), kinds.rule_for(kinds.TEXT, now()))
-
-
-def test_an_outage_opens_the_breaker_one_text_probes_and_the_rest_follows_in_order(
-    desk: Desk, provider: Provider
-) -> None:
-    provider.fault("server_error", status=503, path="Messages", method="POST", times=None)
-    people = [f"+1303555{n:04d}" for n in range(8)]
-    ids = [desk.queue(f"To {n}", to=address) for n, address in enumerate(people)]
-    run_jobs()
-    asked = len([r for r in provider.requests() if r["method"] == "POST" and "Messages" in r["path"]])
-    with tenancy.session_for() as session:
-        found = breaker.of(session, desk.connection.id)
-        banner = connections.banners(session, desk.account.id)[0]
-    assert found is not None and found.reason
-    assert banner["kind"] == "warning" and "the next try is" in banner["text"]
-    more = desk.queue("Behind the breaker", to="+13035550200")
-    drain_now(desk)
-    assert len([r for r in provider.requests() if r["method"] == "POST" and "Messages" in r["path"]]) == asked
-    with tenancy.session_for(desk.account.id) as session:
-        last = why.explain(session, session.get_one(Message, more))[-1]
-    assert last.title == "Next try" and "trouble" in last.text
-    provider.http.delete(f"{provider.url}/_sim/faults", timeout=5)
-    for seconds in (20, 60, 120, 240):
-        runtime.current().redis.flushdb()
-        with later(seconds):
-            drain_now(desk)
-    assert sorted(t["body"] for t in provider.sent()) == sorted(
-        [*(f"To {n}" for n in range(8)), "Behind the breaker"]
-    )
-    assert {desk.message(i).state for i in [*ids, more]} == {"sent"}
-    with tenancy.session_for() as session:
-        assert breaker.of(session, desk.connection.id) is None
 
 
 def test_an_archived_account_sends_nothing_until_it_is_back(desk: Desk, provider: Provider) -> None:

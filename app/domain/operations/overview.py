@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from app.core.clock import now
 from app.core.ids import first_id_of
 from app.models.account import Account
-from app.models.breaker import CircuitBreaker
+from app.models.breaker import CircuitBreaker, ProviderBreaker
 from app.models.connection import Connection, Sender
 from app.models.mail import Mail
 from app.models.outbox import OutboxEntry
@@ -50,12 +50,23 @@ class OpenBreaker:
 
 
 @dataclass(frozen=True)
+class SilentProvider:
+    """A provider whose own breaker is open, with the agency's connections behind it."""
+
+    name: str
+    breaker: ProviderBreaker
+    connections: int
+    waiting: int
+
+
+@dataclass(frozen=True)
 class Backlog:
     texts: dict[str, Depth]
     events: dict[str, Depth]
     mails: dict[str, Depth]
     pictures: Depth
     breakers: list[OpenBreaker] = field(default_factory=list)
+    silent: list[SilentProvider] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -86,12 +97,14 @@ def backlog(session: Session, agency_id: uuid.UUID) -> Backlog:
     pictures = session.execute(
         text("select waiting, oldest from agency_pictures(:agency_id)"), {"agency_id": agency_id}
     ).one()
+    breakers, silent = _breakers(session, agency_id)
     return Backlog(
         texts=_depths(session, _texts(agency_id, at)),
         events=_depths(session, _events(agency_id)),
         mails=_depths(session, _mails(agency_id)),
         pictures=Depth(pictures.waiting, pictures.oldest),
-        breakers=_breakers(session, agency_id),
+        breakers=breakers,
+        silent=silent,
     )
 
 
@@ -147,7 +160,8 @@ def _word(name: str) -> ColumnElement[str]:
     return literal_column(f"'{name}'", String)
 
 
-def _breakers(session: Session, agency_id: uuid.UUID) -> list[OpenBreaker]:
+def _breakers(session: Session, agency_id: uuid.UUID) -> tuple[list[OpenBreaker], list[SilentProvider]]:
+    """Each open one; the connections of a provider that is silent as a whole are counted and not listed."""
     waiting = (
         select(func.count())
         .select_from(OutboxEntry)
@@ -156,13 +170,26 @@ def _breakers(session: Session, agency_id: uuid.UUID) -> list[OpenBreaker]:
         .scalar_subquery()
     )
     rows = session.execute(
-        select(Account, Connection, CircuitBreaker, waiting)
+        select(Account, Connection, CircuitBreaker, ProviderBreaker, waiting)
         .join(Connection, Connection.account_id == Account.id)
-        .join(CircuitBreaker, CircuitBreaker.connection_id == Connection.id)
-        .where(Account.agency_id == agency_id)
-        .order_by(CircuitBreaker.opened_at)
-    )
-    return [OpenBreaker(account, connection, breaker, count) for account, connection, breaker, count in rows]
+        .outerjoin(CircuitBreaker, CircuitBreaker.connection_id == Connection.id)
+        .outerjoin(ProviderBreaker, ProviderBreaker.provider == Connection.provider)
+        .where(
+            Account.agency_id == agency_id,
+            CircuitBreaker.connection_id.is_not(None)
+            | (ProviderBreaker.provider.is_not(None) & Connection.state.in_(["connected", "degraded"])),
+        )
+        .order_by(ProviderBreaker.opened_at, CircuitBreaker.opened_at)
+    ).all()
+    alone = [
+        OpenBreaker(one, connection, own, count) for one, connection, own, all_of, count in rows if not all_of
+    ]
+    silent = []
+    for provider in dict.fromkeys(all_of for _, _, _, all_of, _ in rows if all_of):
+        behind = [row for row in rows if row[3] is provider]
+        name = behind[0][1].provider_name
+        silent.append(SilentProvider(name, provider, len(behind), sum(row[4] for row in behind)))
+    return alone, silent
 
 
 def throughput(session: Session, agency_id: uuid.UUID, span: timedelta, step: timedelta) -> Throughput:

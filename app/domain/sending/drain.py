@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
 
 import structlog
 from sqlalchemy import text
@@ -84,34 +83,34 @@ def _drain_alone(
     if desk is None or not desk.usable:
         return 0, False
     pacer = Pacer(runtime.current().redis)
-    probe_at = _probe_at(desk)
-    if probe_at is not None and probe_at > now():
-        pacer.come_back(str(sender_id), probe_at.timestamp())
+    obstacle = _obstacle(desk)
+    if obstacle is not None and obstacle.next_probe_at > now():
+        pacer.come_back(str(sender_id), obstacle.next_probe_at.timestamp())
         return 0, False
     reconcile.take_over_dead_claims(desk)
     channel = open_channel(desk)
     reconcile.check_due(desk, channel)
-    total, most = 0, BATCH if probe_at is None else 1
+    total, probing = 0, obstacle is not None
     with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="send") as pool:
         while keep_on() and time.monotonic() < end:
-            granted = _turns(desk, pacer, most)
-            if granted == 0:
+            granted = _turns(desk, pacer, 1 if probing else BATCH)
+            if granted == 0 or (probing and not breaker.take_probe(desk.connection.id)):
                 return total, False
             outcomes = _send_batch(desk, channel, pool, granted)
             total += len(outcomes)
-            if _must_stop(desk, pacer, outcomes):
+            if _must_stop(desk, pacer, outcomes, probing):
                 return total, False
             if not outcomes:
                 return total, True
-            most = BATCH
+            # A probe that was refused for reasons of its own has closed nothing.
+            probing = probing and _obstacle(desk) is not None
     return total, True
 
 
-def _probe_at(desk: Desk) -> datetime | None:
-    """When the open breaker of the connection lets one text through; None when it is closed."""
+def _obstacle(desk: Desk) -> breaker.Obstacle | None:
+    """The open breaker in the way of the connection; None when texts flow."""
     with tenancy.session_for() as session:
-        found = breaker.of(session, desk.connection.id)
-        return found.next_probe_at if found is not None else None
+        return breaker.of(session, desk.connection.id)
 
 
 def _turns(desk: Desk, pacer: Pacer, most: int) -> int:
@@ -191,14 +190,14 @@ def _put_back(desk: Desk, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> None:
         session.commit()
 
 
-def _must_stop(desk: Desk, pacer: Pacer, outcomes: list[Outcome]) -> bool:
+def _must_stop(desk: Desk, pacer: Pacer, outcomes: list[Outcome], probing: bool) -> bool:
     results = [o.result for o in outcomes]
     slower = [r for r in results if isinstance(r, RateLimited)]
     if slower:
         seconds = max(r.after or 5.0 for r in slower)
         pacer.pause(str(desk.sender.id), seconds)
         pacer.come_back(str(desk.sender.id), now().timestamp() + seconds)
-    probe_at = breaker.note(desk.connection.id, results)
+    probe_at = breaker.note(desk.connection, results, probing=probing)
     if probe_at is not None:
         pacer.come_back(str(desk.sender.id), probe_at.timestamp())
         return True

@@ -138,7 +138,8 @@ def _right_now(session: Session, message: Message, sender: Sender) -> list[Step]
         ]
     trouble = breaker.of(session, sender.connection_id)
     if trouble is not None:
-        text = f"{provider} has trouble, so texts wait in order. {trouble.reason}"
+        has = "is not answering" if trouble.is_provider else "has trouble with this connection"
+        text = f"{provider} {has}, so texts wait in order. {trouble.reason}"
         return [Step(trouble.next_probe_at, "breaker", "wait", "Next try", text, "It goes by itself.")]
     if message.state == "checking":
         return [
