@@ -56,6 +56,8 @@ def seed(settings: Settings, demo: bool, if_empty: bool) -> None:
         places = {business.facts.slug: _account(session, actor, business) for business in BUSINESSES}
         people = _people(session, actor, places)
         session.commit()
+    for person in PEOPLE:
+        simulator.register_google_account(settings.simulator_url, person, BUSINESSES[0].facts.timezone)
     for business in BUSINESSES:
         simulator.register_account(settings.simulator_url, business)
         fill(settings, actor, places[business.facts.slug], business, people)

@@ -17,6 +17,7 @@ from typing import Any
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "delay": ("api", {"delay_ms": 3000}),
     "rate_limited": ("api", {"retry_after": 2}),
+    "quota": ("api", {}),
     "server_error": ("api", {"status": 500}),
     "auth_failure": ("api", {}),
     "reset": ("api", {}),

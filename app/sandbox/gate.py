@@ -11,7 +11,9 @@ from app.sandbox.registry import Provider
 from app.sandbox.server import DROP_HEADER
 from app.sandbox.state import simulator
 
-API_FAULTS = ("delay", "rate_limited", "server_error", "auth_failure", "reset", "lost_answer")
+API_FAULTS = ("delay", "rate_limited", "quota", "server_error", "auth_failure", "reset", "lost_answer")
+
+SECRETS = ("client_secret", "refresh_token", "token", "code", "code_verifier")
 
 
 def guard(app: Flask) -> None:
@@ -42,7 +44,12 @@ def meet() -> Response | None:
 
 
 def _answer(provider: Provider, fault: Fault) -> Response | None:
-    statuses = {"rate_limited": 429, "auth_failure": 401, "server_error": fault.settings.get("status", 500)}
+    statuses = {
+        "rate_limited": 429,
+        "quota": 403,
+        "auth_failure": 401,
+        "server_error": fault.settings.get("status", 500),
+    }
     if fault.kind == "reset":
         return _dropped()
     if fault.kind not in statuses:
@@ -71,14 +78,28 @@ def see_off(answer: Response) -> Response:
         path=request.path,
         query=request.query_string.decode("latin-1"),
         form=_form(),
+        caller=g.get("caller_name", ""),
         status=answer.status_code,
         answered=DROP_HEADER not in answer.headers and not g.lose_answer,
         faults=g.faults,
-        code=(answer.get_json(silent=True) or {}).get("code") if answer.status_code >= 400 else None,
+        code=_code(answer) if answer.status_code >= 400 else None,
         ms=round((time.monotonic() - g.started) * 1000, 1),
     )
     return _dropped() if g.lose_answer else answer
 
 
+def _code(answer: Response) -> Any:
+    """The provider's own code for a refusal: Twilio's number, Google's reason, OAuth's error."""
+    body = answer.get_json(silent=True)
+    if not isinstance(body, dict):
+        return None
+    error = body.get("error")
+    if isinstance(error, dict):
+        return next((each.get("reason") for each in error.get("errors") or ()), error.get("status"))
+    return body.get("code") or error
+
+
 def _form() -> dict[str, Any]:
-    return {name: values if len(values) > 1 else values[0] for name, values in request.form.lists()}
+    """What was sent, but for what opens doors: the log is on a page."""
+    sent = {name: values if len(values) > 1 else values[0] for name, values in request.form.lists()}
+    return {name: "hidden" if name in SECRETS else value for name, value in sent.items()}

@@ -25,6 +25,9 @@ from app.sandbox.journal import Journal
 THREADS = 24
 WEBHOOK_FAULTS = ("webhook_delay", "webhook_repeat", "webhook_drop", "webhook_bad_signature")
 
+# What a forged webhook has wrong: the header by which it is known.
+PROOFS = ("signature", "channel-token")
+
 Signer = Callable[[str, dict[str, str]], dict[str, str]]
 
 
@@ -230,7 +233,7 @@ class Outbound:
             url, form = url + ("&" if parts.query else "?") + urlencode(form), {}
         headers = hook.headers | hook.sign(url, form)
         if forged:
-            headers = {k: v[::-1] if "signature" in k.lower() else v for k, v in headers.items()}
+            headers = {k: v[::-1] if k.lower().endswith(PROOFS) else v for k, v in headers.items()}
         outcome = Outcome(None)
         for attempt in range(retries + 1):
             started = time.monotonic()

@@ -3,7 +3,7 @@
 import html
 import re
 
-from flask import Blueprint, Response, abort, render_template
+from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
@@ -18,6 +18,15 @@ LETTER_CSP = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "img-src data:; frame-ancestors 'self'"
 )
+
+
+def only_own_forms() -> None:
+    """Before forms that change the played world without a password: no other site may post them."""
+    if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") not in (
+        "same-origin",
+        "none",
+    ):
+        abort(403, "Only the simulator's own pages may do this.")
 
 
 @blueprint.get("/")

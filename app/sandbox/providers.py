@@ -1,9 +1,10 @@
 """The providers that are played: one line each."""
 
+from app.sandbox.google.provider import GOOGLE
 from app.sandbox.registry import Provider
 from app.sandbox.twilio.provider import TWILIO
 
-PROVIDERS: tuple[Provider, ...] = (TWILIO,)
+PROVIDERS: tuple[Provider, ...] = (TWILIO, GOOGLE)
 
 
 def provider_of(path: str) -> Provider | None:

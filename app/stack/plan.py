@@ -24,6 +24,14 @@ TWILIO_PREFIXES = {
     "TWILIO_NUMBERS_BASE_URL": "/twilio/numbers",
     "TWILIO_TRUSTHUB_BASE_URL": "/twilio/trusthub",
 }
+GOOGLE_PREFIXES = {
+    "GOOGLE_ACCOUNTS_BASE_URL": "/google/accounts",
+    "GOOGLE_OAUTH_BASE_URL": "/google/oauth",
+    "GOOGLE_OIDC_BASE_URL": "/google/oidc",
+    "GOOGLE_WWW_BASE_URL": "/google/calendar",
+    "GOOGLE_GMAIL_BASE_URL": "/google/gmail",
+    "GOOGLE_PEOPLE_BASE_URL": "/google/people",
+}
 
 
 class PlanFailed(Exception):
@@ -113,7 +121,10 @@ def _defaults(plan: Plan) -> dict[str, str]:
         "PUBLIC_URL": plan.address,
         "SIMULATOR_URL": plan.simulator_url,
         "SMTP_URL": f"smtp://127.0.0.1:{plan.smtp_port}",
-        **{name: plan.simulator_url + prefix for name, prefix in TWILIO_PREFIXES.items()},
+        **{name: plan.simulator_url + prefix for name, prefix in (TWILIO_PREFIXES | GOOGLE_PREFIXES).items()},
+        # The simulator takes the first secret it is shown for an app as the right one.
+        "GOOGLE_CLIENT_ID": "demo-levelhead.apps.googleusercontent.com",
+        "GOOGLE_CLIENT_SECRET": "demo-google-secret",
     }
 
 
