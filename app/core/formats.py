@@ -29,7 +29,12 @@ def locale_of(name: str) -> Locale:
 
 def zone_name(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
     """Short name of the zone at that moment, such as EST or GMT+2."""
-    return get_timezone_name(at.astimezone(zone), width="short", locale=locale)
+    name = get_timezone_name(at.astimezone(zone), width="short", locale=locale)
+    # Where a language has no letters for a zone, babel gives "+0530".
+    if name[:1] not in ("+", "-") or not name[1:].isdigit():
+        return name
+    sign, hours, rest = ("−" if name[0] == "-" else "+"), int(name[1:3]), name[3:]
+    return f"GMT{sign}{hours}{f':{rest}' if rest != '00' else ''}"
 
 
 def date_and_time(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
