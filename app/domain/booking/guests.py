@@ -1,0 +1,128 @@
+"""Who books: what they gave, checked; and the contact of the account it belongs to, found or made."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from zoneinfo import available_timezones
+
+from sqlalchemy.orm import Session
+
+from app.core.actor import Actor
+from app.core.errors import Invalid
+from app.core.folding import clean
+from app.domain import contact_points, contacts
+from app.domain.inbound import one_at_a_time
+from app.models.account import Account
+from app.models.calendar import Calendar
+from app.models.contact import Contact
+
+LONGEST_NAME = 120
+LONGEST_ANSWER = 4000
+
+
+@dataclass(frozen=True)
+class Guest:
+    """`answers` are [{label, answer}]. `contact_id` where a person of the account books for somebody they know."""
+
+    name: str
+    email: str = ""
+    phone: str = ""
+    timezone: str = "UTC"
+    others: Sequence[str] = ()
+    answers: Sequence[dict[str, Any]] = field(default_factory=tuple)
+    consent_text: str = ""
+    source: str = "page"
+    booked_by: uuid.UUID | None = None
+    contact_id: uuid.UUID | None = None
+
+
+def checked(account: Account, calendar: Calendar, guest: Guest) -> Guest:
+    """As it is stored: phone in E.164, addresses in lower case. Raises Invalid for name, email, phone, others."""
+    wrong: dict[str, str] = {}
+    name = clean(guest.name)[:LONGEST_NAME]
+    if not name:
+        wrong["name"] = "Tell us your name."
+    read = {"email": "", "phone": ""}
+    for kind, typed in (("email", guest.email), ("phone", guest.phone)):
+        if clean(typed):
+            try:
+                read[kind] = contact_points.read(kind, typed, account.country)
+            except Invalid as error:
+                wrong |= error.fields
+    if not (read["email"] or read["phone"] or guest.contact_id or wrong.keys() & read.keys()):
+        wrong["email"] = "Give an e-mail address or a phone number, so that we can reach you."
+    others: list[str] = []
+    for typed in filter(None, map(clean, guest.others)):
+        try:
+            others.append(contact_points.read("email", typed, account.country))
+        except Invalid as error:
+            wrong["others"] = error.fields["email"]
+    if len(set(others)) > calendar.max_guests:
+        wrong["others"] = f"At most {calendar.max_guests} can come along."
+    if wrong:
+        raise Invalid(wrong)
+    return replace(
+        guest,
+        name=name,
+        email=read["email"],
+        phone=read["phone"],
+        others=list(dict.fromkeys(others)),
+        timezone=guest.timezone if guest.timezone in available_timezones() else account.timezone,
+        answers=[
+            {
+                "label": clean(str(each.get("label", "")))[:200],
+                "answer": clean(str(each.get("answer", "")), lines=True)[:LONGEST_ANSWER],
+            }
+            for each in guest.answers
+        ],
+    )
+
+
+def contact_of(session: Session, account: Account, guest: Guest) -> Contact:
+    """Whoever has this phone, else this address, with `points`; somebody new otherwise. What is missing is added to the
+    contact unless it is somebody else's; a name that is there is never overwritten."""
+    if guest.contact_id is not None:
+        return contacts.get(session, guest.contact_id)
+    given = [(kind, value) for kind, value in (("phone", guest.phone), ("email", guest.email)) if value]
+    for value in sorted(value for _, value in given):
+        one_at_a_time(session, account.id, value)
+    contact = _found(session, account, given)
+    if contact is None:
+        first, _, last = guest.name.partition(" ")
+        return contacts.create(
+            session,
+            account,
+            first_name=first[:100],
+            last_name=last[:100],
+            phones=[guest.phone],
+            emails=[guest.email],
+            source="Booking page" if guest.source != "staff" else "Booking",
+        )
+    for kind, value in given:
+        _add(session, contact, kind, value, account.country)
+    if not contact.name:
+        first, _, last = guest.name.partition(" ")
+        contacts.set_field(session, account, contact, "first_name", first[:100])
+        contacts.set_field(session, account, contact, "last_name", last[:100])
+    return contact
+
+
+def _found(session: Session, account: Account, given: list[tuple[str, str]]) -> Contact | None:
+    for kind, value in given:
+        for contact in contact_points.holders(session, kind, value):
+            if contact.deleted_at is not None:
+                by = Actor(account.agency_id, None, "Their own booking")
+                contacts.restore(session, by, [contact.id])
+            return contact
+    return None
+
+
+def _add(session: Session, contact: Contact, kind: str, value: str, country: str) -> None:
+    if any(point.kind == kind and point.value == value for point in contact.points):
+        return
+    try:
+        contact_points.add(session, contact, kind, value, country)
+    except Invalid:
+        # Somebody else's, the same in another spelling, or one too many: the booking keeps what was given.
+        return
