@@ -29,7 +29,6 @@ from app.models.webhook_event import WebhookEvent
 
 log = structlog.get_logger()
 
-LEASE = timedelta(seconds=60)
 MOST_TRIES = 12
 TABLE, FIELD = "webhook_events", "payload"
 
@@ -134,6 +133,11 @@ def _store(database: Database, values: tuple[object, ...]) -> bool:
         return connection.execute(_STORE, values).rowcount == 1
 
 
+def lease() -> timedelta:
+    """How long a claim holds; past it the worker is taken for dead. The same for events and for texts."""
+    return timedelta(seconds=runtime.current().settings.send_lease_seconds)
+
+
 def is_due() -> bool:
     with tenancy.session_for() as session:
         return bool(session.scalar(_DUE, {"now": now()}))
@@ -155,7 +159,7 @@ def drain(handle: Handle, keep_on: Callable[[], bool], batch: int = 50) -> int:
 def _claim(most: int) -> list[uuid.UUID]:
     at = now()
     with tenancy.session_for() as session:
-        rows = session.execute(_CLAIM, {"now": at, "lease": at + LEASE, "most": most}).all()
+        rows = session.execute(_CLAIM, {"now": at, "lease": at + lease(), "most": most}).all()
         session.commit()
     return [row.id for row in sorted(rows, key=lambda row: row.position)]
 
