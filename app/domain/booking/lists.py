@@ -1,6 +1,7 @@
-"""Bookings to be looked at: the list with its filters, one booking's page, and what lies in a stretch of the calendar.
+"""Bookings to look at: the list with its filters, page by page, and what lies in a stretch of a calendar screen.
 
-The list is paged by key, like that of contacts. Bookings that are mere holds are on no list.
+Holds are never among them. Pages go by key (start and id), as in contact_list.py: the end of a long list costs what its
+beginning does.
 """
 
 import base64
@@ -8,189 +9,190 @@ import binascii
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import Select, exists, func, or_, select, tuple_
+from sqlalchemy.orm import Session, joinedload, selectinload
 
-from app.core.errors import NotFound
 from app.core.folding import like_literal
-from app.domain.booking.steps import LIVING
 from app.models.booking import Appointment, AppointmentHost, Booking
-from app.models.contact import Contact
 from app.models.linked_calendar import BusyTime
 
-TABS = {"upcoming": "Upcoming", "requests": "Requests", "past": "Past", "cancelled": "Cancelled"}
-PAGE_SIZE = 40
-# A month screen shows six weeks; more rows than this nobody can read.
-MOST_SHOWN = 2000
+PAGE_SIZE = 50
+# A host may move an event at the provider to any length; a screen need not look further back than this.
+LONGEST = timedelta(days=2)
+SHOWN = ("requested", "confirmed", "cancelled", "no_show")
+# What a tab shows, and whether the next in time comes first.
+TABS = {
+    "upcoming": (("requested", "confirmed"), True),
+    "requests": (("requested",), True),
+    "past": (("requested", "confirmed", "no_show"), False),
+    "no_show": (("no_show",), False),
+    "cancelled": (("cancelled",), False),
+    "all": (SHOWN, False),
+}
 
 
 @dataclass(frozen=True)
 class Filter:
-    """`since` and `until` are moments of the start."""
+    """Each part narrows; an unknown tab is `upcoming`."""
 
     tab: str = "upcoming"
-    text: str = ""
     calendar_id: uuid.UUID | None = None
     host_id: uuid.UUID | None = None
+    contact_id: uuid.UUID | None = None
+    text: str = ""
     since: datetime | None = None
     until: datetime | None = None
-
-    @property
-    def descends(self) -> bool:
-        return self.tab in ("past", "cancelled")
 
 
 @dataclass(frozen=True)
 class Page:
-    """Bookings with their appointment and its hosts; `newer` and `older` are cursors, "" at the ends."""
+    """Bookings with their `appointment` and its `hosts`; cursors are "" at the ends."""
 
-    bookings: Sequence[Booking]
-    newer: str
-    older: str
+    bookings: list[Booking]
+    before: str
+    after: str
 
 
-def page(session: Session, wanted: Filter, at: datetime, *, after: str = "", before: str = "") -> Page:
-    """What comes next first, or what was last first. Nonsense as a cursor gives the first page."""
+def page(
+    session: Session, which: Filter, at: datetime, *, after: str = "", before: str = "", size: int = PAGE_SIZE
+) -> Page:
+    """In order of time for what is to come, latest first for what was."""
+    ascending = TABS.get(which.tab, TABS["upcoming"])[1]
     key_before = _read_key(before)
-    key = key_before or _read_key(after)
+    key_after = None if key_before else _read_key(after)
     backwards = key_before is not None
-    falls = wanted.descends != backwards
-    query = _matching(wanted, at).options(selectinload(Booking.appointment).selectinload(Appointment.hosts))
+    up = ascending != backwards
+    query = matching(which, at).options(joinedload(Booking.appointment).selectinload(Appointment.hosts))
+    column = tuple_(Booking.starts_at, Booking.id)
+    key = key_before or key_after
     if key is not None:
-        row = tuple_(Booking.starts_at, Booking.id)
-        query = query.where(row < key if falls else row > key)
-    order = (Booking.starts_at, Booking.id)
-    query = query.order_by(*(each.desc() for each in order) if falls else order).limit(PAGE_SIZE + 1)
-    rows = list(session.scalars(query))
-    more, rows = len(rows) > PAGE_SIZE, rows[:PAGE_SIZE]
+        query = query.where(column > key if up else column < key)
+    order = [one.asc() if up else one.desc() for one in (Booking.starts_at, Booking.id)]
+    rows = list(session.scalars(query.order_by(*order).limit(size + 1)))
+    more, rows = len(rows) > size, rows[:size]
     if backwards:
         rows.reverse()
-    has_newer = more if backwards else key is not None
+    has_before = more if backwards else key_after is not None
+    has_after = True if backwards else more
     return Page(
         rows,
-        _key(rows[0]) if rows and has_newer else "",
-        _key(rows[-1]) if rows and (backwards or more) else "",
+        _key_of(rows[0]) if rows and has_before else "",
+        _key_of(rows[-1]) if rows and has_after else "",
     )
 
 
-def _matching(wanted: Filter, at: datetime) -> Select[Booking]:
-    query = select(Booking).where(Booking.guest_name != "", _of_tab(wanted.tab, at))
-    if wanted.calendar_id:
-        query = query.where(Booking.calendar_id == wanted.calendar_id)
-    if wanted.host_id:
+def matching(which: Filter, at: datetime) -> Select[Booking]:
+    states = TABS.get(which.tab, TABS["upcoming"])[0]
+    query = select(Booking).where(Booking.state.in_(states), Booking.guest_name != "")
+    if which.tab not in TABS or which.tab == "upcoming":
+        query = query.where(Booking.starts_at >= at)
+    elif which.tab == "past":
+        query = query.where(Booking.starts_at < at)
+    if which.calendar_id is not None:
+        query = query.where(Booking.calendar_id == which.calendar_id)
+    if which.contact_id is not None:
+        query = query.where(Booking.contact_id == which.contact_id)
+    if which.host_id is not None:
         query = query.where(
             exists().where(
                 AppointmentHost.appointment_id == Booking.appointment_id,
-                AppointmentHost.user_id == wanted.host_id,
+                AppointmentHost.user_id == which.host_id,
             )
         )
-    if wanted.since:
-        query = query.where(Booking.starts_at >= wanted.since)
-    if wanted.until:
-        query = query.where(Booking.starts_at < wanted.until)
-    for word in wanted.text.replace("\0", "").split()[:6]:
-        like = f"%{like_literal(word)}%"
-        digits = "".join(letter for letter in word if letter.isdigit())
-        parts = [Booking.guest_name.ilike(like), Booking.guest_email.ilike(like)]
-        if len(digits) > 2:
-            parts.append(Booking.guest_phone.contains(digits, autoescape=True))
-        query = query.where(or_(*parts))
+    if which.since is not None:
+        query = query.where(Booking.starts_at >= which.since)
+    if which.until is not None:
+        query = query.where(Booking.starts_at < which.until)
+    text = which.text.replace("\0", "").strip()[:100]
+    if text:
+        wanted = f"%{like_literal(text)}%"
+        digits = "".join(letter for letter in text if letter.isdigit())
+        found = [Booking.guest_name.ilike(wanted), Booking.guest_email.ilike(wanted)]
+        if len(digits) > 3:
+            found.append(Booking.guest_phone.contains(digits))
+        query = query.where(or_(*found))
     return query
 
 
-def _of_tab(tab: str, at: datetime) -> ColumnElement[bool]:
-    """Requests stay requests until somebody answers; what has begun but not ended is still to come."""
-    ended = Booking.starts_at < at
-    if tab == "requests":
-        return Booking.state == "requested"
-    if tab == "past":
-        return and_(Booking.state.in_(("confirmed", "no_show")), ended)
-    if tab == "cancelled":
-        return Booking.state == "cancelled"
-    return and_(Booking.state == "confirmed", Booking.starts_at >= at)
+def count_requests(session: Session, at: datetime) -> int:
+    """How many wait for an answer and are still to come, for the badge."""
+    waiting = matching(Filter("requests"), at).where(Booking.starts_at >= at)
+    return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
 
-def count_of_requests(session: Session) -> int:
-    query = select(func.count(Booking.id)).where(Booking.state == "requested", Booking.guest_name != "")
-    return session.scalar(query) or 0
+@dataclass(frozen=True)
+class Entry:
+    """One appointment on a calendar screen, with those who come."""
+
+    appointment: Appointment
+    host_ids: tuple[uuid.UUID, ...]
+    bookings: list[Booking] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        names = [one.guest_name for one in self.bookings]
+        return names[0] if len(names) == 1 else f"{len(names)} guests"
 
 
-def _key(booking: Booking) -> str:
+def between(
+    session: Session,
+    since: datetime,
+    until: datetime,
+    *,
+    host_ids: Collection[uuid.UUID] = (),
+    calendar_ids: Collection[uuid.UUID] = (),
+    cancelled: bool = False,
+) -> list[Entry]:
+    """Appointments that touch the stretch, in order of time. Three queries whatever the number."""
+    states = ("requested", "confirmed", "cancelled") if cancelled else ("requested", "confirmed")
+    query = (
+        select(Appointment)
+        .where(Appointment.starts_at < until, Appointment.ends_at > since, Appointment.state.in_(states))
+        .where(Appointment.starts_at > since - LONGEST)
+        .options(selectinload(Appointment.hosts), selectinload(Appointment.bookings))
+        .order_by(Appointment.starts_at, Appointment.id)
+    )
+    if calendar_ids:
+        query = query.where(Appointment.calendar_id.in_(calendar_ids))
+    if host_ids:
+        query = query.where(
+            exists().where(
+                AppointmentHost.appointment_id == Appointment.id, AppointmentHost.user_id.in_(host_ids)
+            )
+        )
+    found = []
+    for appointment in session.scalars(query):
+        shown = ("cancelled",) if appointment.state == "cancelled" else ("requested", "confirmed", "no_show")
+        bookings = [one for one in appointment.bookings if one.state in shown and one.guest_name]
+        if bookings:
+            found.append(Entry(appointment, tuple(host.user_id for host in appointment.hosts), bookings))
+    return found
+
+
+def busy_between(
+    session: Session, people: Collection[uuid.UUID], since: datetime, until: datetime
+) -> Sequence[BusyTime]:
+    """What these people have in their linked calendars; titles are for themselves alone."""
+    return session.scalars(
+        select(BusyTime)
+        .where(BusyTime.user_id.in_(people), BusyTime.ends_at > since, BusyTime.starts_at < until)
+        .order_by(BusyTime.starts_at, BusyTime.id)
+    ).all()
+
+
+def _key_of(booking: Booking) -> str:
     return (
         base64.urlsafe_b64encode(f"{booking.id}{booking.starts_at.isoformat()}".encode()).decode().rstrip("=")
     )
 
 
 def _read_key(text: str) -> tuple[datetime, uuid.UUID] | None:
+    """None for nothing and for nonsense: the list then starts at its beginning."""
     try:
         plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
         at = datetime.fromisoformat(plain[36:]) if plain else None
-        return (at, uuid.UUID(plain[:36])) if at is not None and at.tzinfo else None
+        return (at, uuid.UUID(plain[:36])) if at is not None and at.tzinfo is not None else None
     except (ValueError, binascii.Error):
         return None
-
-
-def of_contact(session: Session, contact_id: uuid.UUID, at: datetime, limit: int = 5) -> list[Booking]:
-    """Those to come, soonest first."""
-    query = select(Booking).where(
-        Booking.contact_id == contact_id, Booking.state.in_(LIVING), Booking.starts_at >= at
-    )
-    return list(session.scalars(query.order_by(Booking.starts_at).limit(limit)))
-
-
-def appointment(session: Session, appointment_id: uuid.UUID) -> Appointment:
-    """With hosts and bookings. Raises NotFound."""
-    found = session.scalars(
-        select(Appointment)
-        .where(Appointment.id == appointment_id)
-        .options(selectinload(Appointment.hosts), selectinload(Appointment.bookings))
-    ).one_or_none()
-    if found is None:
-        raise NotFound
-    return found
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """`appointments` have hosts and bookings; `busy` is what linked calendars know, of the asked people."""
-
-    appointments: Sequence[Appointment] = field(default_factory=tuple)
-    busy: Sequence[BusyTime] = field(default_factory=tuple)
-
-
-def between(
-    session: Session, since: datetime, until: datetime, people: Collection[uuid.UUID], at: datetime
-) -> Stretch:
-    """What touches the time, by start: appointments of any of these people, and their busy times. Four queries."""
-    theirs = exists().where(
-        AppointmentHost.appointment_id == Appointment.id, AppointmentHost.user_id.in_(people)
-    )
-    appointments = session.scalars(
-        select(Appointment)
-        .where(
-            Appointment.starts_at < until,
-            Appointment.ends_at > since,
-            Appointment.state != "cancelled",
-            or_(Appointment.hold_until.is_(None), Appointment.hold_until > at),
-            theirs,
-        )
-        .options(selectinload(Appointment.hosts), selectinload(Appointment.bookings))
-        .order_by(Appointment.starts_at, Appointment.id)
-        .limit(MOST_SHOWN)
-    )
-    busy = session.scalars(
-        select(BusyTime)
-        .where(BusyTime.user_id.in_(people), BusyTime.starts_at < until, BusyTime.ends_at > since)
-        .order_by(BusyTime.starts_at, BusyTime.id)
-        .limit(MOST_SHOWN)
-    )
-    return Stretch(list(appointments), list(busy))
-
-
-def contacts_by_id(session: Session, ids: Collection[uuid.UUID | None]) -> dict[uuid.UUID, Contact]:
-    wanted = {each for each in ids if each}
-    if not wanted:
-        return {}
-    return {each.id: each for each in session.scalars(select(Contact).where(Contact.id.in_(wanted)))}
