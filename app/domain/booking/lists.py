@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.core.folding import like_literal
@@ -109,7 +109,10 @@ def matching(which: Filter, at: datetime) -> Select[Booking]:
     if text:
         wanted = f"%{like_literal(text)}%"
         digits = "".join(letter for letter in text if letter.isdigit())
-        found = [Booking.guest_name.ilike(wanted), Booking.guest_email.ilike(wanted)]
+        found: list[ColumnElement[bool]] = [
+            Booking.guest_name.ilike(wanted),
+            Booking.guest_email.ilike(wanted),
+        ]
         if len(digits) > 3:
             found.append(Booking.guest_phone.contains(digits))
         query = query.where(or_(*found))
