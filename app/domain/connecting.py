@@ -20,7 +20,7 @@ from app.core import runtime
 from app.core.actor import Actor
 from app.core.clock import now
 from app.core.errors import Invalid, NeedsReconnect, ProviderError
-from app.domain import audit, connections
+from app.domain import audit, connection_numbers, connections
 from app.domain.sending import queue
 from app.models.account import Account
 from app.models.connection import Connection, Sender
@@ -310,7 +310,7 @@ def record(session: Session, connection_id: uuid.UUID, found: Survey) -> Connect
         _works_again(session, connection, "degraded" if trouble else "connected")
     if found.numbers is not None:
         _record_numbers(connection, found)
-        connections.settle_default(session, connection.account_id)
+        connection_numbers.settle_default(session, connection.account_id)
     return connection
 
 
@@ -318,7 +318,7 @@ def _works_again(session: Session, connection: Connection, state: str) -> None:
     was = connection.state
     connection.state = state
     connection.last_ok_at = now()
-    if was == "reconnect_needed":
+    if was in connections.LOST:
         queue.wake_held(session, connection.id)
 
 
@@ -363,5 +363,5 @@ def disconnect(session: Session, actor: Actor, connection: Connection, trouble: 
     connection.last_error_at = now() if trouble else None
     for sender in connection.senders:
         sender.webhook_state, sender.webhook_error = "unset", None
-    connections.settle_default(session, connection.account_id)
+    connection_numbers.settle_default(session, connection.account_id)
     audit.note(session, actor, "connection.disconnected", connection.name, account_id=connection.account_id)

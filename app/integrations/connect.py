@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.core.actor import Actor
 from app.core.crypto import SealBroken
 from app.core.ids import new_id
-from app.domain import audit, connecting, connections
+from app.domain import audit, connecting, connection_numbers, connections
 from app.integrations import registry
 from app.models.account import Account
 from app.models.connection import Connection
@@ -92,7 +92,7 @@ def disconnect(session: Session, actor: Actor, connection: Connection) -> None:
 
 def take_number(session: Session, actor: Actor, account_id: uuid.UUID, sender_id: uuid.UUID) -> Connection:
     """Lets a number that calls another account of this installation call this one instead."""
-    sender = connections.sender_of(session, account_id, sender_id)
+    sender = connection_numbers.sender_of(session, account_id, sender_id)
     audit.note(session, actor, "connection.number_taken_over", sender.address, account_id=account_id)
     return run(session, sender.connection, mend=True, take=(sender.provider_ref,))
 

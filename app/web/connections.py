@@ -14,7 +14,7 @@ from wtforms.widgets import PasswordInput
 from app.core import htmx
 from app.core.errors import Forbidden, Invalid, NeedsReconnect, ProviderError
 from app.core.request_scope import actor, db
-from app.domain import connections
+from app.domain import connection_numbers, connections
 from app.integrations import connect
 from app.integrations.twilio import credentials as twilio
 from app.models.connection import Connection
@@ -163,8 +163,8 @@ def disconnect(account: str, connection_id: uuid.UUID) -> Response:
 
 @blueprint.post("/numbers/<uuid:sender_id>/default")
 def make_default(account: str, sender_id: uuid.UUID) -> Response:
-    sender = connections.sender_of(db(), g.account.id, sender_id)
-    connections.make_default(db(), actor(), sender)
+    sender = connection_numbers.sender_of(db(), g.account.id, sender_id)
+    connection_numbers.make_default(db(), actor(), sender)
     db().commit()
     flash(f"Texts leave from {sender.address} unless another number is chosen.", "success")
     return htmx.go_to(_home())
@@ -172,11 +172,11 @@ def make_default(account: str, sender_id: uuid.UUID) -> Response:
 
 @blueprint.post("/numbers/<uuid:sender_id>/pace")
 def set_pace(account: str, sender_id: uuid.UUID) -> Response:
-    sender = connections.sender_of(db(), g.account.id, sender_id)
+    sender = connection_numbers.sender_of(db(), g.account.id, sender_id)
     typed = str(sent().get("per_second", ""))
     problem = ""
     try:
-        connections.set_pace(db(), actor(), sender, typed)
+        connection_numbers.set_pace(db(), actor(), sender, typed)
     except Invalid as wrong:
         db().rollback()
         problem = wrong.fields["per_second"]
@@ -192,7 +192,7 @@ def set_pace(account: str, sender_id: uuid.UUID) -> Response:
 
 @blueprint.post("/numbers/<uuid:sender_id>/take")
 def take(account: str, sender_id: uuid.UUID) -> Response:
-    sender = connections.sender_of(db(), g.account.id, sender_id)
+    sender = connection_numbers.sender_of(db(), g.account.id, sender_id)
     _must_be_connected(sender.connection)
     before = sender.connection.state
     return _card(

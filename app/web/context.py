@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from flask import Flask, g
+from flask import Flask, g, request
 from flask_login import current_user
 from sqlalchemy import select
 
 from app.core import formats, htmx, runtime
 from app.core.request_scope import db
-from app.domain import access, connections, inbox
+from app.domain import access, connection_banners, inbox
+from app.domain.connection_features import concerns
 from app.models.account import Account
 from app.web import identity
 
@@ -62,7 +63,7 @@ class Words:
 def words() -> Words:
     """The formats of this request's account."""
     if "words" not in g:
-        g.words = Words(g.get("account"))
+        g.words = Words(g.get("account") or g.get("business"))
     found: Words = g.words
     return found
 
@@ -125,13 +126,17 @@ def _banners() -> list[dict[str, Any]]:
 
 
 def _connection_banners() -> list[dict[str, Any]]:
-    """Whoever cannot mend a connection is told whom to ask."""
+    """Those of this page. Whoever cannot mend a connection is told whom to ask."""
     if g.get("account") is None:
         return []
-    found = connections.banners(db(), g.account.id)
-    if not g.access.can_admin:
-        found = [each | {"text": f"{each['text']} Ask an admin.", "link_url": None} for each in found]
-    return found
+    shown = []
+    for each in connection_banners.banners(db(), g.account.id):
+        if not concerns(each["pages"], g.account.slug, request.path):
+            continue
+        if not g.access.can_admin and each["user_id"] != current_user.id:
+            each |= {"text": f"{each['text']} Ask an admin.", "link_url": None}
+        shown.append(each)
+    return shown
 
 
 def _frame() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.core import runtime, tenancy
 from app.core.clock import now
 from app.core.errors import Invalid
-from app.domain import connections, conversations
+from app.domain import connection_banners, conversations
 from app.domain.sending import claim, drain, kinds, queue, senders, why
 from app.models.account import Account
 from app.models.connection import Connection, Sender
@@ -195,7 +195,7 @@ def test_refused_credentials_pause_the_connection_and_the_work_waits(desk: Desk,
     with tenancy.session_for() as session:
         connection = session.get_one(Connection, desk.connection.id)
         assert connection.state == "reconnect_needed"
-        assert connections.banners(session, desk.account.id)[0]["link_text"] == "Reconnect"
+        assert connection_banners.banners(session, desk.account.id)[0]["link_text"] == "Reconnect"
         connection.state = "connected"
         queue.wake_held(session, connection.id)
         session.commit()

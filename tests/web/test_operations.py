@@ -152,7 +152,10 @@ def test_signs_of_life(ana: FlaskClient) -> None:
     pulse.scheduler_beats(connection)
     page = page_of(ana, DESK)
     assert "1,234 jobs done" in page and "heard just now" in page and "9 minutes ago" in page
-    assert "Nobody works on the queues <strong>sends</strong>, <strong>chores</strong>:" in page
+    assert (
+        "Nobody works on the queues <strong>sends</strong>, <strong>syncs</strong>, <strong>chores</strong>:"
+        in page
+    )
     assert "The scheduler gives no sign" not in page
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from app.core import errors, tenancy
 from app.core.errors import Invalid, NeedsReconnect
-from app.domain import connecting, connections
+from app.domain import connecting, connection_banners, connection_numbers, connections
 from app.integrations import connect
 from app.models.audit import AuditEntry
 from app.models.connection import Connection, Sender
@@ -110,12 +110,12 @@ def test_refused_credentials_pause_tell_the_admins_once_and_hold(provider: Provi
         assert [(m.recipient, m.kind) for m in mails] == [(cast.ben.email, "connection_alarm")]
         actions = list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
         assert actions.count("connection.reconnect_needed") == 1
-        banner = connections.banners(session, cast.account.id)[0]
+        banner = connection_banners.banners(session, cast.account.id)[0]
         assert banner["link_url"] == f"/a/bright-dental/settings/connections/{made.id}/reconnect"
         # The provider changed its mind: the next test brings it back.
         connect.test(session, cast.actor(cast.ana), fresh(made))
         assert fresh(made).state == "connected"
-        assert connections.banners(session, cast.account.id) == []
+        assert connection_banners.banners(session, cast.account.id) == []
 
 
 def test_reconnect_keeps_numbers_and_the_old_token_for_a_day(provider: Provider, cast: Cast):
@@ -212,12 +212,12 @@ def test_an_api_key_is_tried_too(provider: Provider, cast: Cast):
 def test_pace_and_default(provider: Provider, cast: Cast):
     made = provider.connect(cast.account, cast.actor(cast.ana))
     with tenancy.session_for() as session:
-        sender = connections.sender_of(session, cast.account.id, fresh(made).senders[0].id)
-        connections.set_pace(session, cast.actor(cast.ana), sender, " 2,5 ")
+        sender = connection_numbers.sender_of(session, cast.account.id, fresh(made).senders[0].id)
+        connection_numbers.set_pace(session, cast.actor(cast.ana), sender, " 2,5 ")
         session.commit()
         for wrong in ("", "fast", "0", "-1", "1001", "nan"):
             with pytest.raises(Invalid):
-                connections.set_pace(session, cast.actor(cast.ana), sender, wrong)
+                connection_numbers.set_pace(session, cast.actor(cast.ana), sender, wrong)
         session.rollback()
         assert str(session.scalar(select(Sender.per_second))) == "2.50"
 
