@@ -8,12 +8,13 @@ import base64
 import binascii
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from app.core.errors import NotFound
 from app.core.folding import like_literal
 from app.models.booking import Appointment, AppointmentHost, Booking
 from app.models.linked_calendar import BusyTime
@@ -126,63 +127,73 @@ def count_requests(session: Session, at: datetime) -> int:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One appointment on a calendar screen, with those who come."""
+class Stretch:
+    """What a calendar screen shows: appointments with their `hosts` and `bookings`, and what linked calendars hold."""
 
-    appointment: Appointment
-    host_ids: tuple[uuid.UUID, ...]
-    bookings: list[Booking] = field(default_factory=list)
-
-    @property
-    def title(self) -> str:
-        names = [one.guest_name for one in self.bookings]
-        return names[0] if len(names) == 1 else f"{len(names)} guests"
+    appointments: list[Appointment]
+    busy: Sequence[BusyTime]
 
 
 def between(
     session: Session,
     since: datetime,
     until: datetime,
+    people: Collection[uuid.UUID],
+    at: datetime,
     *,
-    host_ids: Collection[uuid.UUID] = (),
     calendar_ids: Collection[uuid.UUID] = (),
-    cancelled: bool = False,
-) -> list[Entry]:
-    """Appointments that touch the stretch, in order of time. Three queries whatever the number."""
-    states = ("requested", "confirmed", "cancelled") if cancelled else ("requested", "confirmed")
+) -> Stretch:
+    """What these people have in the stretch, in order of time; a hold that has not run out is shown as well. Four queries
+    whatever the number. Titles of busy times are for the person whose they are."""
     query = (
         select(Appointment)
-        .where(Appointment.starts_at < until, Appointment.ends_at > since, Appointment.state.in_(states))
-        .where(Appointment.starts_at > since - LONGEST)
+        .where(
+            Appointment.starts_at > since - LONGEST,
+            Appointment.starts_at < until,
+            Appointment.ends_at > since,
+            Appointment.state != "cancelled",
+            or_(Appointment.hold_until.is_(None), Appointment.hold_until > at),
+            exists().where(
+                AppointmentHost.appointment_id == Appointment.id, AppointmentHost.user_id.in_(people)
+            ),
+        )
         .options(selectinload(Appointment.hosts), selectinload(Appointment.bookings))
         .order_by(Appointment.starts_at, Appointment.id)
     )
     if calendar_ids:
         query = query.where(Appointment.calendar_id.in_(calendar_ids))
-    if host_ids:
-        query = query.where(
-            exists().where(
-                AppointmentHost.appointment_id == Appointment.id, AppointmentHost.user_id.in_(host_ids)
-            )
-        )
-    found = []
-    for appointment in session.scalars(query):
-        shown = ("cancelled",) if appointment.state == "cancelled" else ("requested", "confirmed", "no_show")
-        bookings = [one for one in appointment.bookings if one.state in shown and one.guest_name]
-        if bookings:
-            found.append(Entry(appointment, tuple(host.user_id for host in appointment.hosts), bookings))
-    return found
-
-
-def busy_between(
-    session: Session, people: Collection[uuid.UUID], since: datetime, until: datetime
-) -> Sequence[BusyTime]:
-    """What these people have in their linked calendars; titles are for themselves alone."""
-    return session.scalars(
+    busy = session.scalars(
         select(BusyTime)
         .where(BusyTime.user_id.in_(people), BusyTime.ends_at > since, BusyTime.starts_at < until)
         .order_by(BusyTime.starts_at, BusyTime.id)
     ).all()
+    return Stretch(list(session.scalars(query)), busy)
+
+
+def appointment(session: Session, appointment_id: uuid.UUID) -> Appointment:
+    """With its `hosts` and `bookings`. Raises NotFound; a mere hold is none."""
+    found = session.scalars(
+        select(Appointment)
+        .where(Appointment.id == appointment_id, Appointment.state != "held")
+        .options(selectinload(Appointment.hosts), selectinload(Appointment.bookings))
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def booking(session: Session, booking_id: uuid.UUID) -> Booking:
+    """With its `appointment` and its `hosts`. Raises NotFound; a mere hold is none."""
+    found = session.scalars(
+        select(Booking)
+        .where(Booking.id == booking_id, Booking.guest_name != "")
+        .options(joinedload(Booking.appointment).selectinload(Appointment.hosts))
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def _key_of(booking: Booking) -> str:
