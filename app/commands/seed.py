@@ -57,7 +57,8 @@ def seed(settings: Settings, demo: bool, if_empty: bool) -> None:
         people = _people(session, actor, places)
         session.commit()
     for person in PEOPLE:
-        simulator.register_google_account(settings.simulator_url, person, BUSINESSES[0].facts.timezone)
+        home = places[person.places[0][0]] if person.places else places[BUSINESSES[0].facts.slug]
+        simulator.register_google_account(settings.simulator_url, person, home.timezone)
     for business in BUSINESSES:
         simulator.register_account(settings.simulator_url, business)
         fill(settings, actor, places[business.facts.slug], business, people)
