@@ -4,12 +4,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import bells, jobs, runtime
+from app.core.clock import now
+from app.core.ids import parse_id
 from app.core.tenancy import enter_account
-from app.domain import inbound, webhooks
+from app.domain import calendar_sync, inbound, webhooks
 from app.domain.sending import reports, settle
 from app.domain.webhooks import Effect, Event, Ignore, TryLater
 from app.integrations import registry
-from app.integrations.base import Integration
+from app.integrations.base import TextIntegration
 from app.models.account import Account
 from app.models.connection import Connection, Sender
 from workers import stopping
@@ -22,21 +24,31 @@ def drain() -> None:
 
 def handle(session: Session, event: Event) -> Effect:
     """One event in one transaction, which the caller commits. Raises Ignore, TryLater, or what broke."""
-    integration = registry.adapter_for(event.provider)
     connection = session.get(Connection, event.connection_id)
     account = session.get(Account, event.account_id)
     if connection is None or account is None:
         raise Ignore("Its connection is gone.")
     enter_account(session, account.id)
     if event.kind == "inbound":
-        return _text(session, event, integration, account, connection)
+        return _text(session, event, registry.adapter_for(event.provider), account, connection)
     if event.kind == "status":
-        return _report(session, event, integration)
-    raise Ignore(f"Nothing is done for events of kind {event.kind}.")
+        return _report(session, event, registry.adapter_for(event.provider))
+    if event.kind == "calendar_push":
+        return _push(session, event)
+    # Never ignored: during an update a worker of the next version knows it, and it is a dead letter when none does.
+    raise TryLater(f"This version does not know events of kind {event.kind}.")
+
+
+def _push(session: Session, event: Event) -> Effect:
+    """It only says "look again"; what changed is read by a job of its own."""
+    linked_id = parse_id(event.payload.get("linked_calendar"))
+    if linked_id is None or not calendar_sync.look_again(session, linked_id, now()):
+        raise Ignore("The calendar it is about is gone.")
+    return Effect()
 
 
 def _text(
-    session: Session, event: Event, integration: Integration, account: Account, connection: Connection
+    session: Session, event: Event, integration: TextIntegration, account: Account, connection: Connection
 ) -> Effect:
     incoming = integration.parse_inbound(event.payload)
     sender = session.scalar(
@@ -53,7 +65,7 @@ def _text(
     return Effect(message.contact_id, message.id)
 
 
-def _report(session: Session, event: Event, integration: Integration) -> Effect:
+def _report(session: Session, event: Event, integration: TextIntegration) -> Effect:
     report = integration.parse_report(event.payload)
     words = reports.ErrorWords(integration.explain, integration.retry_helps)
     try:
