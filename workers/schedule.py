@@ -38,9 +38,15 @@ _MAILS_DUE = text("""
     select exists (select 1 from mails where (state = 'waiting' and run_at <= :now)
                                           or (state = 'sending' and lease_until < :now))
 """)
+_CALENDARS_DUE = text("""
+    select exists (
+        select 1 from linked_calendars l join connections c on c.id = l.connection_id
+        where l.next_sync_at <= :now and not l.is_gone and c.state in ('connected', 'degraded')
+          and (l.sync_lease_until is null or l.sync_lease_until < :now))
+""")
 _BOOKING_DUE = text("select distinct kind from booking_work(:now, 1)")
 # What the work of a kind is done by.
-BOOKING_JOBS = {"notice": jobs.SEND_NOTICES}
+BOOKING_JOBS = {"notice": jobs.SEND_NOTICES, "event": jobs.WRITE_EVENTS}
 
 
 def wake_paced() -> None:
@@ -55,10 +61,13 @@ def sweep() -> None:
         senders = session.scalars(_SENDERS_DUE, {"now": now()}).all()
         mails = session.scalar(_MAILS_DUE, {"now": now()})
         booking_work = session.scalars(_BOOKING_DUE, {"now": now()}).all()
+        calendars = session.scalar(_CALENDARS_DUE, {"now": now()})
     for sender_id in senders:
         jobs.ring(jobs.DRAIN_SENDER, sender_id)
     if mails:
         jobs.ring(jobs.SEND_MAILS)
+    if calendars:
+        jobs.ring(jobs.SYNC_CALENDARS)
     for kind in booking_work:
         if kind in BOOKING_JOBS:
             jobs.ring(BOOKING_JOBS[kind])
@@ -83,6 +92,7 @@ SCHEDULE: tuple[tuple[float, Callable[[], None]], ...] = (
     (5.0, renew_access),
     (1.0, lambda: pulse.scheduler_beats(runtime.current().redis)),
     (60.0, lambda: jobs.ring(jobs.EACH_MINUTE)),
+    (600.0, lambda: jobs.ring(jobs.RENEW_CHANNELS)),
     (3600.0, lambda: jobs.ring(jobs.EACH_HOUR)),
 )
 

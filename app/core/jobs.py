@@ -28,6 +28,10 @@ EACH_MINUTE = Job("chores", "workers.housekeeping.each_minute")
 EACH_HOUR = Job("chores", "workers.housekeeping.each_hour")
 REFRESH_TOKEN = Job("syncs", "workers.tokens.refresh")
 PROBE_CONNECTION = Job("syncs", "workers.tokens.probe")
+LIST_CALENDARS = Job("syncs", "workers.syncs.list_calendars")
+SYNC_CALENDARS = Job("syncs", "workers.syncs.read")
+WRITE_EVENTS = Job("syncs", "workers.syncs.write")
+RENEW_CHANNELS = Job("syncs", "workers.syncs.renew_channels")
 
 JOBS = (
     DRAIN_INBOUND,
@@ -39,6 +43,10 @@ JOBS = (
     EACH_HOUR,
     REFRESH_TOKEN,
     PROBE_CONNECTION,
+    LIST_CALENDARS,
+    SYNC_CALENDARS,
+    WRITE_EVENTS,
+    RENEW_CHANNELS,
 )
 QUEUES = ("inbound", "sends", "syncs", "chores")
 

@@ -88,7 +88,8 @@ class EventWish:
     # (address, name) of everybody who comes.
     attendees: Sequence[tuple[str, str]] = ()
     wants_meet: bool = False
-    is_tentative: bool = False
+    # In a class nobody sees who else comes.
+    shows_guests: bool = True
 
 
 @dataclass(frozen=True)

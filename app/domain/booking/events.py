@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.core import jobs
 from app.models.booking import Appointment, AppointmentHost
 from app.models.calendar import CalendarHost
 from app.models.linked_calendar import LinkedCalendar
@@ -24,6 +25,7 @@ def want_event(session: Session, appointment: Appointment, at: datetime) -> None
     appointment.event_state = "due"
     appointment.event_run_at = at
     appointment.event_attempts = 0
+    jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
     appointment.event_error = None
 
 

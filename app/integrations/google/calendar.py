@@ -7,7 +7,7 @@ sync token that was made for a stretch of time promises nothing about what lies 
 reading everything anew, never by adding a piece.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -61,7 +61,7 @@ class GoogleCalendars:
         # A series that became a single event, or is gone altogether, leaves no occurrences behind.
         for item in alone:
             series.setdefault(str(item["id"]), [])
-        return Changes(_within(alone, zone, since, until), following, series=series)
+        return Changes([events.read_event(item, zone) for item in alone], following, series=series)
 
     def _everything(self, ref: str, zone: ZoneInfo, since: datetime, until: datetime) -> Changes:
         items, following = self._read(ref, timeMin=_text(since), timeMax=_text(until))
@@ -97,7 +97,7 @@ class GoogleCalendars:
             if error.status in GONE:
                 return []
             raise
-        return _within(items, zone, since, until)
+        return _unrolled(items, zone, since, until)
 
     def between(self, ref: str, zone: ZoneInfo, start: datetime, end: datetime) -> list[OutsideEvent]:
         items, _ = self._read(ref, timeMin=_text(start), timeMax=_text(end))
@@ -216,17 +216,6 @@ def _written(made: dict[str, Any]) -> WrittenEvent:
 
 def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _within(
-    items: Iterable[dict[str, Any]], zone: ZoneInfo, since: datetime, until: datetime
-) -> list[OutsideEvent]:
-    """What lies in our stretch; what is gone stays in, and what moved out of the stretch is told as gone."""
-    found: list[OutsideEvent] = []
-    for item in items:
-        event = events.read_event(item, zone)
-        found.append(event if _touches(event, since, until) else OutsideEvent(event.ref, event.series_ref))
-    return found
 
 
 def _unrolled(

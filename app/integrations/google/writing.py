@@ -30,6 +30,7 @@ def new(wish: EventWish, *, with_meet: bool = True) -> Json:
         "description": wish.description,
         "reminders": REMINDERS,
         "guestsCanInviteOthers": False,
+        "guestsCanSeeOtherGuests": wish.shows_guests,
         **_facts(wish),
         "attendees": [_attendee(address, name) for address, name in wish.attendees],
         "extendedProperties": {"private": _marks(wish)},
@@ -58,7 +59,7 @@ def change(current: Mapping[str, Any], wish: EventWish) -> Json:
 
 def _facts(wish: EventWish) -> Json:
     return {
-        "status": "tentative" if wish.is_tentative else "confirmed",
+        "status": "confirmed",
         "start": _point(wish.starts_at, wish.timezone),
         "end": _point(wish.ends_at, wish.timezone),
         "location": wish.location,

@@ -10,7 +10,7 @@ import uuid
 from app.core import runtime
 from app.domain.channels import TextChannel
 from app.domain.connecting import TextAccount
-from app.integrations.base import Integration
+from app.integrations.base import TextIntegration
 from app.integrations.twilio import errors
 from app.integrations.twilio.blueprint import blueprint
 from app.integrations.twilio.inbound import parse_inbound, parse_report
@@ -34,7 +34,7 @@ def open_account(connection_id: uuid.UUID, credentials: dict[str, str]) -> TextA
     return account
 
 
-TWILIO = Integration(
+TWILIO = TextIntegration(
     key="twilio",
     name="Twilio",
     blueprint=blueprint,

@@ -1,0 +1,288 @@
+"""The calendars a person linked, and the two questions about each: is it looked at for conflicts, and are bookings written
+to it? Linked calendars lie outside the fence, so whoever comes from a page goes through `linked_of`, which asks for
+the account as well. Reading them is calendar_sync.py's, writing event_writes.py's.
+"""
+
+import uuid
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from app.core import jobs
+from app.core.actor import Actor
+from app.core.errors import Invalid, NotFound
+from app.domain import audit, connections
+from app.domain.booking.diary import STALE_AFTER
+from app.domain.calendar_channel import ListedCalendar
+from app.models.booking import Appointment, AppointmentHost
+from app.models.connection import Connection
+from app.models.linked_calendar import BusyTime, LinkedCalendar
+from app.models.user import User
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A row for a page: the calendar, what it is connected by, and how many busy times are known of it."""
+
+    calendar: LinkedCalendar
+    connection: Connection
+    person: str
+    busy_count: int
+
+    @property
+    def is_read(self) -> bool:
+        return self.calendar.checks_conflicts or self.calendar.takes_bookings
+
+
+def linked_of(session: Session, account_id: uuid.UUID, linked_id: uuid.UUID) -> LinkedCalendar:
+    """Raises NotFound, also for another account's."""
+    found = session.scalar(
+        select(LinkedCalendar).where(LinkedCalendar.id == linked_id, LinkedCalendar.account_id == account_id)
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def overview(
+    session: Session, account_id: uuid.UUID, people: Collection[uuid.UUID] | None = None
+) -> list[Linked]:
+    """Every calendar of the account's connections, or those of some people; two queries."""
+    query = (
+        select(LinkedCalendar, Connection, User.name)
+        .join(Connection, Connection.id == LinkedCalendar.connection_id)
+        .join(User, User.id == LinkedCalendar.user_id)
+        .where(LinkedCalendar.account_id == account_id, Connection.state != "disconnected")
+        .order_by(
+            User.name,
+            Connection.created_at,
+            LinkedCalendar.is_gone,
+            LinkedCalendar.is_primary.desc(),
+            func.lower(LinkedCalendar.name),
+            LinkedCalendar.id,
+        )
+    )
+    if people is not None:
+        query = query.where(LinkedCalendar.user_id.in_(people))
+    rows = session.execute(query).all()
+    counted = dict(
+        session.execute(
+            select(BusyTime.linked_calendar_id, func.count())
+            .where(BusyTime.linked_calendar_id.in_([row[0].id for row in rows]))
+            .group_by(BusyTime.linked_calendar_id)
+        )
+        .tuples()
+        .all()
+    )
+    return [Linked(row[0], row[1], row[2], counted.get(row[0].id, 0)) for row in rows]
+
+
+def record_list(
+    session: Session, connection: Connection, listed: Iterable[ListedCalendar], at: datetime
+) -> None:
+    """What the provider lists now. Of a person's first connection the main calendar answers both questions with yes, so
+    that nobody is booked over from the first minute. The caller commits."""
+    if connection.user_id is None:
+        return
+    known = {
+        row.ref: row
+        for row in session.scalars(
+            select(LinkedCalendar)
+            .where(
+                LinkedCalendar.connection_id == connection.id, LinkedCalendar.user_id == connection.user_id
+            )
+            .with_for_update()
+        )
+    }
+    is_first = not known
+    seen = set()
+    for one in listed:
+        seen.add(one.ref)
+        row = known.get(one.ref)
+        if row is None:
+            row = LinkedCalendar(
+                account_id=connection.account_id,
+                connection_id=connection.id,
+                user_id=connection.user_id,
+                ref=one.ref,
+                checks_conflicts=is_first and one.is_primary,
+            )
+            session.add(row)
+            if is_first and one.is_primary:
+                row.next_sync_at = at
+                row.takes_bookings = one.can_write and not _has_target(session, connection)
+        row.name, row.timezone = one.name, one.timezone
+        row.is_primary, row.can_write = one.is_primary, one.can_write
+        if row.is_gone:
+            row.is_gone, row.cursor = False, None
+            row.next_sync_at = at if row.checks_conflicts or row.takes_bookings else None
+    for ref, row in known.items():
+        if ref not in seen:
+            forget(session, row)
+    session.flush()
+    jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
+
+
+def _has_target(session: Session, connection: Connection) -> bool:
+    return bool(
+        session.scalar(
+            select(
+                select(LinkedCalendar.id)
+                .where(
+                    LinkedCalendar.account_id == connection.account_id,
+                    LinkedCalendar.user_id == connection.user_id,
+                    LinkedCalendar.takes_bookings,
+                )
+                .exists()
+            )
+        )
+    )
+
+
+def forget(session: Session, linked: LinkedCalendar) -> None:
+    """The provider no longer has it: what was busy in it no longer counts, and it takes no bookings."""
+    linked.is_gone, linked.takes_bookings = True, False
+    _stop_reading(session, linked)
+
+
+def _stop_reading(session: Session, linked: LinkedCalendar) -> None:
+    session.execute(delete(BusyTime).where(BusyTime.linked_calendar_id == linked.id))
+    linked.cursor = linked.read_until = linked.synced_at = linked.next_sync_at = None
+    linked.sync_error, linked.sync_failures, linked.look_again = None, 0, False
+
+
+def check_conflicts(session: Session, actor: Actor, linked: LinkedCalendar, on: bool, at: datetime) -> None:
+    """Whether what stands in it keeps bookings away. Switched on it is read anew; until then its person counts as
+    unreadable. Switched off, its busy times are forgotten at once."""
+    if linked.checks_conflicts == on:
+        return
+    if linked.is_gone and on:
+        raise Invalid({"": "This calendar is no longer there."})
+    linked.checks_conflicts = on
+    if on:
+        _read_anew(session, linked, at)
+    elif linked.takes_bookings:
+        session.execute(delete(BusyTime).where(BusyTime.linked_calendar_id == linked.id))
+    else:
+        _stop_reading(session, linked)
+    _note(session, actor, linked, "linked_calendar.conflicts_on" if on else "linked_calendar.conflicts_off")
+
+
+def _read_anew(session: Session, linked: LinkedCalendar, at: datetime) -> None:
+    linked.cursor = linked.synced_at = None
+    linked.next_sync_at = at
+    jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
+
+
+def take_bookings(
+    session: Session,
+    actor: Actor,
+    account_id: uuid.UUID,
+    user_id: uuid.UUID,
+    linked: LinkedCalendar | None,
+    at: datetime,
+) -> None:
+    """The one calendar a person's bookings are written to, or none. Bookings to come that stand nowhere yet are written;
+    those that stand in another calendar stay there."""
+    if linked is not None and (linked.is_gone or not linked.can_write or linked.user_id != user_id):
+        raise Invalid({"": "Bookings cannot be written to this calendar."})
+    others = update(LinkedCalendar).where(
+        LinkedCalendar.account_id == account_id,
+        LinkedCalendar.user_id == user_id,
+        LinkedCalendar.takes_bookings,
+    )
+    if linked is not None:
+        if linked.takes_bookings:
+            return
+        others = others.where(LinkedCalendar.id != linked.id)
+    session.execute(others.values(takes_bookings=False))
+    session.flush()
+    if linked is None:
+        audit.note(session, actor, "linked_calendar.no_target", "", account_id=account_id)
+        return
+    linked.takes_bookings = True
+    linked.next_sync_at = linked.next_sync_at or at
+    session.flush()
+    _write_waiting(session, linked, at)
+    jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
+    _note(session, actor, linked, "linked_calendar.target")
+
+
+def _write_waiting(session: Session, linked: LinkedCalendar, at: datetime) -> None:
+    mine = select(AppointmentHost.appointment_id).where(AppointmentHost.user_id == linked.user_id)
+    session.execute(
+        update(Appointment)
+        .where(
+            Appointment.account_id == linked.account_id,
+            Appointment.id.in_(mine),
+            Appointment.state == "confirmed",
+            Appointment.ends_at > at,
+            Appointment.linked_calendar_id.is_(None),
+        )
+        .values(linked_calendar_id=linked.id, event_state="due", event_run_at=at, event_error=None)
+        .execution_options(synchronize_session=False)
+    )
+    jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
+
+
+def look_now(session: Session, linked: LinkedCalendar, at: datetime, *, anew: bool = False) -> None:
+    """Asked for by a person: changes at once, or everything from the start."""
+    linked.next_sync_at = at
+    linked.look_again = True
+    if anew:
+        linked.cursor = None
+    jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
+
+
+def wake(session: Session, connection_id: uuid.UUID, at: datetime) -> None:
+    """The connection works again: its calendars are read and what waits is written at once. The caller commits."""
+    mine = select(LinkedCalendar.id).where(LinkedCalendar.connection_id == connection_id)
+    session.execute(
+        update(LinkedCalendar)
+        .where(
+            LinkedCalendar.connection_id == connection_id,
+            LinkedCalendar.checks_conflicts | LinkedCalendar.takes_bookings,
+        )
+        .values(next_sync_at=at, sync_failures=0)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Appointment)
+        .where(Appointment.linked_calendar_id.in_(mine), Appointment.event_state == "due")
+        .values(event_run_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
+    jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
+
+
+def conflict_calendars(
+    session: Session, account_id: uuid.UUID, people: Collection[uuid.UUID]
+) -> list[tuple[LinkedCalendar, Connection]]:
+    rows = session.execute(
+        select(LinkedCalendar, Connection)
+        .join(Connection, Connection.id == LinkedCalendar.connection_id)
+        .where(
+            LinkedCalendar.account_id == account_id,
+            LinkedCalendar.user_id.in_(people),
+            LinkedCalendar.checks_conflicts,
+            LinkedCalendar.is_gone.is_(False),
+        )
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def is_stale(linked: LinkedCalendar, connection: Connection, at: datetime) -> bool:
+    """Whether what we know of it may be out of date, so that its person counts as unreadable."""
+    return (
+        connection.state not in connections.WORKING
+        or linked.synced_at is None
+        or linked.synced_at < at - STALE_AFTER
+    )
+
+
+def _note(session: Session, actor: Actor, linked: LinkedCalendar, what: str) -> None:
+    audit.note(session, actor, what, linked.name, account_id=linked.account_id)

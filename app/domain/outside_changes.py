@@ -1,0 +1,153 @@
+"""What a host does to our events in their own calendar, and what that does to the bookings.
+
+Each calendar says so itself (Calendar.when_moved): change moves or cancels the booking and tells the guest, ask puts a
+question to the hosts, ignore writes the event back. Titles, descriptions and the like are the host's own and change
+nothing. Our own writing comes back with the etag we know and is recognised by it; what is still to be written wins over what
+stands there. Events of bookings that are over are left alone.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.actor import Actor
+from app.core.errors import Invalid
+from app.core.tenancy import session_for
+from app.domain import calendar_channel
+from app.domain.booking import book, cards, events
+from app.domain.booking.book import SlotTaken
+from app.domain.calendar_channel import OutsideEvent
+from app.domain.calendar_sync import Work
+from app.models.booking import Appointment, Booking
+from app.models.calendar import Calendar
+
+log = structlog.get_logger()
+
+LIVING = ("requested", "confirmed")
+DELETED = "The event was deleted in the host's calendar."
+
+
+def take(work: Work, event: OutsideEvent, at: datetime) -> bool:
+    """True for an event of ours, which is no busy time then. A transaction of its own; doing it again changes nothing."""
+    appointment_id = calendar_channel.appointment_of(event.ref)
+    if appointment_id is None:
+        return False
+    with session_for(work.account_id) as session:
+        appointment = session.get(Appointment, appointment_id)
+        if appointment is None or appointment.state == "held":
+            return False
+        if appointment.state == "cancelled":
+            # Still there because we have not removed it yet; else the host took it back and it is theirs.
+            return event.is_gone or appointment.event_state == "due"
+        if appointment.linked_calendar_id != work.linked_id:
+            # The copy of another host or guest, by invitation.
+            return True
+        _compare(session, appointment, event, at)
+        session.commit()
+        return True
+
+
+def _compare(session: Session, appointment: Appointment, event: OutsideEvent, at: datetime) -> None:
+    if appointment.event_state == "due" or appointment.event_etag is None or appointment.ends_at <= at:
+        return
+    if event.is_gone:
+        _act(session, appointment, None, at)
+        return
+    if event.etag == appointment.event_etag:
+        return
+    appointment.event_etag = event.etag
+    if (event.starts_at, event.ends_at) == (appointment.starts_at, appointment.ends_at):
+        appointment.asked_change = None
+        return
+    _act(session, appointment, event, at)
+
+
+def _act(session: Session, appointment: Appointment, event: OutsideEvent | None, at: datetime) -> None:
+    """`event` is None for one that was deleted."""
+    calendar = session.get_one(Calendar, appointment.calendar_id)
+    log.info(
+        "outside.change", appointment=str(appointment.id), deleted=event is None, rule=calendar.when_moved
+    )
+    if calendar.when_moved == "ignore":
+        events.want_event(session, appointment, at)
+        return
+    if calendar.when_moved == "ask":
+        _ask(session, appointment, event, at)
+        return
+    if event is None:
+        book.cancel_appointment(session, appointment, "calendar", DELETED)
+        return
+    if event.is_all_day or event.starts_at is None or event.ends_at is None:
+        _ask(session, appointment, event, at)
+        return
+    try:
+        book.move(session, appointment, event.starts_at, event.ends_at, "calendar")
+    except (SlotTaken, Invalid):
+        # Another booking stands there: nobody is moved without somebody having looked.
+        _ask(session, appointment, event, at)
+
+
+def _ask(session: Session, appointment: Appointment, event: OutsideEvent | None, at: datetime) -> None:
+    asked: dict[str, Any] = {"what": "deleted" if event is None else "moved"}
+    if event is not None and event.starts_at is not None and event.ends_at is not None:
+        asked |= {
+            "starts_at": event.starts_at.isoformat(),
+            "ends_at": event.ends_at.isoformat(),
+            "is_all_day": event.is_all_day,
+        }
+    before = {k: v for k, v in (appointment.asked_change or {}).items() if k != "at"}
+    if before == asked:
+        return
+    appointment.asked_change = asked | {"at": at.isoformat()}
+    appointment.updated_at = at
+    session.flush()
+    for booking in _living(session, appointment):
+        cards.tell(session, booking, "asked_change", None)
+
+
+def _living(session: Session, appointment: Appointment) -> list[Booking]:
+    return list(
+        session.scalars(
+            select(Booking)
+            .where(Booking.appointment_id == appointment.id, Booking.state.in_(LIVING))
+            .order_by(Booking.created_at)
+        )
+    )
+
+
+# The hosts' answer
+
+
+def accept(session: Session, appointment: Appointment, actor: Actor) -> None:
+    """The booking follows the event, and the guest is told. Raises SlotTaken, and Invalid when nothing is asked any more."""
+    asked = _asked(appointment)
+    if asked["what"] == "deleted":
+        book.cancel_appointment(session, appointment, "calendar", DELETED, actor=actor)
+    elif asked.get("is_all_day"):
+        raise Invalid({"": "The event became one of a whole day. Choose a time for the booking instead."})
+    else:
+        starts_at, ends_at = (_moment(asked[key]) for key in ("starts_at", "ends_at"))
+        book.move(session, appointment, starts_at, ends_at, "calendar", actor=actor)
+    appointment.asked_change = None
+    session.flush()
+
+
+def undo(session: Session, appointment: Appointment, at: datetime) -> None:
+    """The booking stays, and the event is put back. Raises Invalid when nothing is asked any more."""
+    _asked(appointment)
+    appointment.asked_change = None
+    events.want_event(session, appointment, at)
+    session.flush()
+
+
+def _asked(appointment: Appointment) -> dict[str, Any]:
+    if not appointment.asked_change or appointment.state not in LIVING:
+        raise Invalid({"": "There is nothing to decide about this booking any more."})
+    return appointment.asked_change
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
