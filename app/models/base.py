@@ -4,13 +4,23 @@ A class with `TenantRow` carries `account_id`, is fenced by row-level security (
 referred to by `(account_id, id)` so that a row cannot point into another account.
 """
 
+import importlib
 import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, ForeignKey, ForeignKeyConstraint, MetaData, UniqueConstraint, Uuid, func
+from sqlalchemy import (
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    MetaData,
+    UniqueConstraint,
+    Uuid,
+    event,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, declared_attr, mapped_column
 from sqlalchemy.schema import SchemaItem
 
 from app.core.ids import new_id
@@ -45,6 +55,12 @@ class TenantRow(Row):
     @classmethod
     def account_id(cls) -> Mapped[uuid.UUID]:
         return mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+
+
+@event.listens_for(Mapper, "before_configured")
+def _know_every_table() -> None:
+    """Tables refer to each other by name, whichever modules a process happens to have loaded."""
+    importlib.import_module("app.models.tables")
 
 
 def tenant_key(table: str) -> UniqueConstraint:

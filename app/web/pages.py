@@ -6,6 +6,9 @@ from app.web import (
     agency,
     audit,
     auth,
+    board,
+    booking,
+    booking_manage,
     composer,
     connections,
     contact,
@@ -16,12 +19,14 @@ from app.web import (
     media,
     messages,
     metrics,
+    oauth,
     operation_events,
     operation_replays,
     operations,
     palette,
     people,
     profile,
+    reconnect,
     snippets,
     thread,
 )
@@ -30,6 +35,8 @@ BLUEPRINTS = (
     health.blueprint,
     metrics.blueprint,
     auth.blueprint,
+    booking.blueprint,
+    booking_manage.blueprint,
     inbox.blueprint,
     thread.blueprint,
     messages.blueprint,
@@ -40,9 +47,12 @@ BLUEPRINTS = (
     snippets.blueprint,
     media.blueprint,
     connections.blueprint,
+    oauth.blueprint,
+    reconnect.blueprint,
     account_settings.blueprint,
     account_people.blueprint,
     agency.blueprint,
+    board.blueprint,
     people.blueprint,
     audit.blueprint,
     operations.blueprint,
@@ -51,3 +61,7 @@ BLUEPRINTS = (
     profile.blueprint,
     palette.blueprint,
 )
+
+# Public forms of people who are not signed in: there is no session to abuse, and a cookie would be set for nothing. They
+# carry a signed token of their own, or the link of a booking.
+WITHOUT_COOKIES = (booking.blueprint, booking_manage.blueprint)

@@ -25,6 +25,9 @@ WORDS = {
     "key": "first_name",
     "token": "nonsense",
     "filename": "css/app.css",
+    "provider": "google",
+    "business": "bright-dental",
+    "calendar": "nothing",
 }
 WEBHOOKS = "/webhooks/"
 
@@ -43,6 +46,11 @@ class Door:
     @property
     def is_webhook(self) -> bool:
         return self.rule.rule.startswith(WEBHOOKS)
+
+    @property
+    def is_for_guests(self) -> bool:
+        """Without a session, and so without what CSRF abuses."""
+        return self.rule.rule.startswith(("/book/", "/b/"))
 
     @property
     def row_ids(self) -> set[str]:

@@ -1,0 +1,245 @@
+"""The pages customers book on: what a business offers, a time, the form, done. No sign-in, no cookie, no script needed.
+
+Somebody is waiting for exactly this answer when they send the form, so the hosts' calendars are asked then and there, between
+two transactions: the time is held first, and kept or given back by what they say.
+"""
+
+import mimetypes
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from app.core import htmx, runtime
+from app.core.errors import Invalid, NotFound
+from app.core.request_scope import db
+from app.core.security import public
+from app.domain.booking import book as booking
+from app.domain.booking import guests, links
+from app.domain.booking.placing import SlotTaken
+from app.integrations import calendars as outside
+from app.models.account import Account
+from app.models.booking import AppointmentHost, Booking
+from app.models.calendar import Calendar
+from app.models.user import User
+from app.web import booking_form, public_account
+from app.web.booking_form import BookingForm, Robot
+from app.web.booking_picker import Picker, picker_for, read_stamp, stamp_of, zone_choices
+
+log = structlog.get_logger()
+
+blueprint = Blueprint("booking", __name__, url_prefix="/book")
+blueprint.before_request(public_account.limit)
+blueprint.after_request(public_account.finish)
+
+
+def calendar_of(slug: str) -> Calendar:
+    """With its hosts. 404 for one that is not there or was archived; one that is switched off is shown as such."""
+    found = db().scalar(
+        select(Calendar)
+        .where(Calendar.slug == slug, Calendar.archived_at.is_(None))
+        .options(selectinload(Calendar.hosts))
+    )
+    if found is None:
+        abort(404)
+    return found
+
+
+@blueprint.get("/<business>")
+@public
+def catalogue(business: str) -> str:
+    account = public_account.enter(business)
+    found = db().scalars(
+        select(Calendar)
+        .where(Calendar.is_active, Calendar.archived_at.is_(None))
+        .order_by(Calendar.position, Calendar.name, Calendar.id)
+    )
+    return page("booking/catalogue.html", account, calendars=list(found))
+
+
+@blueprint.get("/<business>/logo")
+@public
+def logo(business: str) -> Response:
+    account = public_account.enter(business)
+    if account.logo_key is None:
+        raise NotFound
+    try:
+        content = runtime.current().storage.read(account.logo_key)
+    except FileNotFoundError:
+        raise NotFound from None
+    response = Response(content, content_type=mimetypes.guess_type(account.logo_key)[0])
+    response.headers["Cache-Control"] = "public, max-age=86400"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+@blueprint.get("/<business>/<calendar>")
+@public
+def pick(business: str, calendar: str) -> str:
+    account = public_account.enter(business)
+    found = calendar_of(calendar)
+    if not found.is_active:
+        return page("booking/closed.html", account, calendar=found)
+    picker = picker_for(account, found, request.args)
+    if htmx.is_htmx():
+        return page("booking/_picker.html", account, calendar=found, picker=picker)
+    return page(
+        "booking/pick.html",
+        account,
+        calendar=found,
+        picker=picker,
+        duration=picker.duration,
+        hosts=_hosts(found),
+        zones=zone_choices(),
+        zone_was_asked="zone" in request.args,
+    )
+
+
+def _hosts(calendar: Calendar) -> list[User]:
+    """Whom a guest may choose among; nobody where there is no choice."""
+    if calendar.kind != "round_robin" or not calendar.guests_choose_host or len(calendar.hosts) < 2:
+        return []
+    ids = [host.user_id for host in calendar.hosts]
+    found = {
+        user.id: user
+        for user in db().scalars(select(User).where(User.id.in_(ids), User.disabled_at.is_(None)))
+    }
+    return [found[user_id] for user_id in ids if user_id in found]
+
+
+@blueprint.get("/<business>/<calendar>/details")
+@public
+def details(business: str, calendar: str) -> Response:
+    account, found, picker = _choice(business, calendar)
+    starts_at = read_stamp(request.args.get("at", ""))
+    if starts_at is None:
+        return make_response(redirect(picker.url(), 303))
+    form = booking_form.blank(found, request.args, picker.zone.key)
+    return _form(account, found, picker, starts_at, form)
+
+
+@blueprint.post("/<business>/<calendar>/details")
+@public
+def book(business: str, calendar: str) -> Response:
+    account, found, picker = _choice(business, calendar)
+    starts_at = read_stamp(request.form.get("at", "")) or read_stamp(request.form.get("chosen", ""))
+    if starts_at is None:
+        return make_response(redirect(picker.url(), 303))
+    zone = picker.zone.key
+    try:
+        form, client_key = booking_form.sent(found, request.form, zone)
+    except Robot as error:
+        log.info("booking.refused_form", account=account.slug, reason=error.sentence)
+        form = booking_form.again(found, request.form, zone)
+        form.errors = {"": error.sentence}
+        return _form(account, found, picker, starts_at, form, 422)
+    try:
+        form.check()
+        made = _place(account, found, picker, starts_at, form, client_key)
+    except Invalid as error:
+        db().rollback()
+        form.errors = _in_form(error.fields)
+        return _form(account, found, picker, starts_at, form, 422)
+    except SlotTaken as taken:
+        db().rollback()
+        return _form(account, found, picker, starts_at, form, 409, nearest=taken.nearest)
+    return make_response(redirect(done_url(made, is_embedded=picker.is_embedded), 303))
+
+
+def _place(
+    account: Account,
+    calendar: Calendar,
+    picker: Picker,
+    starts_at: datetime,
+    form: BookingForm,
+    client_key: str,
+) -> Booking:
+    """Holds the time, asks the hosts' calendars, and books. Raises SlotTaken and Invalid."""
+    guest = guests.checked(account, calendar, form.guest)
+    held = booking.hold(db(), calendar, starts_at, picker.duration, client_key, picker.host_id)
+    appointment_id = held.id
+    people = (
+        db()
+        .scalars(select(AppointmentHost.user_id).where(AppointmentHost.appointment_id == appointment_id))
+        .all()
+    )
+    db().commit()
+    fresh = fresh_busy(calendar, people, starts_at, picker.duration)
+    made = booking.confirm(
+        db(),
+        appointment_id,
+        guest,
+        client_key=client_key,
+        unreadable=bool(fresh.unreadable),
+        fresh_busy=fresh.busy,
+    )
+    db().commit()
+    log.info("booking.made", account=account.slug, calendar=calendar.slug, state=made.state)
+    return made
+
+
+def fresh_busy(
+    calendar: Calendar, people: Collection[UUID], starts_at: datetime, minutes: int
+) -> outside.FreshBusy:
+    """What the providers say just now of these people, from before the buffer until after it. Ends the transaction."""
+    since = starts_at - timedelta(minutes=calendar.buffer_before)
+    until = starts_at + timedelta(minutes=minutes + calendar.buffer_after)
+    return outside.ask_free_busy(db(), people, since, until)
+
+
+def _choice(business: str, calendar: str) -> tuple[Account, Calendar, Picker]:
+    account = public_account.enter(business)
+    found = calendar_of(calendar)
+    if not found.is_active:
+        abort(make_response(page("booking/closed.html", account, calendar=found), 404))
+    return account, found, picker_for(account, found, request.args)
+
+
+def _in_form(fields: Mapping[str, str]) -> dict[str, str]:
+    known = ("name", "email", "phone", "others", "notes", "consent", "")
+    return {name if name in known or name.startswith("q_") else "": text for name, text in fields.items()}
+
+
+def _form(
+    account: Account,
+    calendar: Calendar,
+    picker: Picker,
+    starts_at: datetime,
+    form: BookingForm,
+    status: int = 200,
+    **more: Any,
+) -> Response:
+    day = starts_at.astimezone(picker.zone).date()
+    shown = page(
+        "booking/details.html",
+        account,
+        calendar=calendar,
+        picker=picker,
+        duration=picker.duration,
+        starts_at=starts_at,
+        form=form,
+        back_url=picker.url(day=day),
+        stamp_of=stamp_of,
+        **more,
+    )
+    return make_response(shown, status)
+
+
+def done_url(made: Booking, *, is_embedded: bool = False) -> str:
+    token = links.booking_token(made.id)
+    return url_for("booking_manage.show", token=token, done="1", embed="1" if is_embedded else None)
+
+
+def page(template: str, account: Account, **values: Any) -> str:
+    return render_template(
+        template,
+        business=account,
+        is_embedded=request.values.get("embed") == "1" and request.endpoint in public_account.FRAMEABLE,
+        catalogue_url=url_for("booking.catalogue", business=account.slug),
+        **values,
+    )

@@ -1,0 +1,327 @@
+"""What the page shows on which somebody picks a time: the month, the day, its times, all in one zone that is named.
+
+Everything that was chosen stands in the URL, so each step is a plain link, can be bookmarked and needs no cookie.
+"""
+
+import calendar as months
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from babel.dates import format_date, format_skeleton, get_day_names
+from flask import url_for
+
+from app.core import formats
+from app.core.clock import now
+from app.core.request_scope import db
+from app.domain.booking.offer import Offer, Slot, slots_for
+from app.models.account import Account
+from app.models.booking import Appointment
+from app.models.calendar import Calendar
+
+# What a link may put into the form before anybody typed, and what is carried from step to step.
+PREFILLED = ("name", "email", "phone", "notes", "utm_source", "utm_medium", "utm_campaign")
+STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class Day:
+    """A cell of the month. `times` is how many can be booked."""
+
+    on: date
+    in_month: bool
+    times: int
+    is_today: bool
+    is_chosen: bool
+    url: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Time:
+    starts_at: datetime
+    label: str
+    url: str
+    seats_left: int
+    stamp: str
+
+
+def stamp_of(at: datetime) -> str:
+    return at.astimezone(UTC).strftime(STAMP)
+
+
+def read_stamp(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def read_zone(text: str, account: Account, calendar: Calendar) -> ZoneInfo:
+    """The zone that was asked for, as long as there is one of that name and the calendar leaves a choice."""
+    if calendar.zone_locked or text not in zone_names():
+        return account.zone
+    return ZoneInfo(text)
+
+
+@lru_cache(maxsize=1)
+def zone_names() -> frozenset[str]:
+    return frozenset(
+        name
+        for name in available_timezones()
+        if "/" in name and not name.startswith(("Etc/", "posix/", "right/"))
+    ) | {"UTC"}
+
+
+@dataclass
+class Picker:
+    """One look at a calendar. `at` is now; `moving` is the address of a booking that gets another time."""
+
+    account: Account
+    calendar: Calendar
+    zone: ZoneInfo
+    duration: int
+    host_id: uuid.UUID | None
+    month: date
+    chosen: date | None
+    carried: dict[str, str] = field(default_factory=dict)
+    moving: str = ""
+    is_embedded: bool = False
+    at: datetime = field(default_factory=now)
+    # The appointment that is moved does not stand in its own way.
+    but: Appointment | None = None
+
+    @cached_property
+    def locale(self) -> Any:
+        return formats.locale_of(self.account.locale)
+
+    @cached_property
+    def today(self) -> date:
+        return self.at.astimezone(self.zone).date()
+
+    @cached_property
+    def last_day(self) -> date:
+        return self.today + timedelta(days=self.calendar.horizon_days)
+
+    @cached_property
+    def offer(self) -> Offer:
+        first = max(self.month, self.today)
+        return slots_for(
+            db(), self.calendar, self.duration, first, end_of(self.month), self.zone, self.at, but=self.but
+        )
+
+    def slots_on(self, on: date) -> list[Slot]:
+        found = self.offer.days.get(on, [])
+        if self.host_id is None:
+            return list(found)
+        return [slot for slot in found if self.host_id in slot.host_ids]
+
+    @cached_property
+    def day(self) -> date | None:
+        """The day whose times are shown: the chosen one, else the first that has any."""
+        if self.chosen is not None:
+            return self.chosen
+        return next((on for on in sorted(self.offer.days) if self.slots_on(on)), None)
+
+    @cached_property
+    def weeks(self) -> list[list[Day]]:
+        first_weekday = self.locale.first_week_day
+        cells = months.Calendar(first_weekday).monthdatescalendar(self.month.year, self.month.month)
+        return [[self._cell(on) for on in week] for week in cells]
+
+    def _cell(self, on: date) -> Day:
+        in_month = on.month == self.month.month
+        times = len(self.slots_on(on)) if in_month else 0
+        words = format_date(on, "full", locale=self.locale)
+        label = f"{words}, {times} {'time' if times == 1 else 'times'}" if times else f"{words}, no times"
+        return Day(on, in_month, times, on == self.today, on == self.day, self.url(day=on), label)
+
+    @cached_property
+    def weekdays(self) -> list[tuple[str, str]]:
+        """Short and whole names, beginning where weeks begin there."""
+        short, whole = (
+            get_day_names(width, "stand-alone", locale=self.locale) for width in ("abbreviated", "wide")
+        )
+        order = [(self.locale.first_week_day + index) % 7 for index in range(7)]
+        return [(short[index], whole[index]) for index in order]
+
+    @cached_property
+    def times(self) -> list[Time]:
+        if self.day is None:
+            return []
+        slots = self.slots_on(self.day)
+        labels = [self.hour(slot.starts_at) for slot in slots]
+        return [
+            Time(
+                slot.starts_at,
+                # An hour that comes twice, when clocks go back, is told apart by its offset.
+                label
+                if labels.count(label) == 1
+                else f"{label} {formats.zone_name(slot.starts_at, self.zone, self.locale)}",
+                self.details_url(slot.starts_at),
+                slot.seats_left,
+                stamp_of(slot.starts_at),
+            )
+            for slot, label in zip(slots, labels, strict=True)
+        ]
+
+    def hour(self, at: datetime) -> str:
+        return formats.time_of_day(at, self.zone, self.locale, with_zone=False)
+
+    def moment(self, at: datetime) -> str:
+        """Tuesday, March 3, 2026, 2:00 PM"""
+        return f"{self.date_name(at.astimezone(self.zone).date())}, {self.hour(at)}"
+
+    def date_name(self, on: date) -> str:
+        return format_date(on, "full", locale=self.locale)
+
+    @property
+    def month_name(self) -> str:
+        return format_skeleton("yMMMM", self.month, locale=self.locale)
+
+    @property
+    def day_name(self) -> str:
+        return self.date_name(self.day) if self.day else ""
+
+    @property
+    def zone_label(self) -> str:
+        shown = datetime.combine(self.day or max(self.month, self.today), datetime.min.time(), self.zone)
+        return zone_label(self.zone, shown + timedelta(hours=12))
+
+    def label_at(self, at: datetime) -> str:
+        return zone_label(self.zone, at)
+
+    @property
+    def earlier(self) -> str | None:
+        before = self.month - timedelta(days=1)
+        return self.url(month=before.replace(day=1)) if before >= self.today.replace(day=1) else None
+
+    @property
+    def later(self) -> str | None:
+        after = end_of(self.month) + timedelta(days=1)
+        return self.url(month=after) if after <= self.last_day else None
+
+    @property
+    def next_free(self) -> date | None:
+        """The first day with times when this month has none."""
+        return self.offer.next_free
+
+    @property
+    def is_request_only(self) -> bool:
+        """Somebody's own calendar cannot be read just now: what is booked has to be confirmed by a person."""
+        return bool(self.offer.unreadable)
+
+    def state(self, **other: Any) -> dict[str, str]:
+        """The query of this page, changed by what is given."""
+        values: dict[str, Any] = {
+            "month": self.month,
+            "day": self.chosen,
+            "duration": self.duration if self.duration != self.calendar.durations[0] else None,
+            "host": self.host_id,
+            "zone": self.zone.key if self.zone.key != self.account.zone.key else None,
+            "embed": "1" if self.is_embedded else None,
+            **self.carried,
+            **other,
+        }
+        if isinstance(values["month"], date):
+            values["month"] = values["month"].strftime("%Y-%m")
+        return {name: str(value) for name, value in values.items() if value}
+
+    def url(self, **other: Any) -> str:
+        if "month" in other:
+            other.setdefault("day", None)
+        elif isinstance(other.get("day"), date):
+            other["month"] = other["day"]
+        return self._address("pick", self.state(**other))
+
+    def details_url(self, at: datetime) -> str:
+        return self._address("details", self.state(month=None, day=None, at=stamp_of(at)))
+
+    def _address(self, step: str, query: Mapping[str, Any]) -> str:
+        if self.moving:
+            name = {"pick": "booking_manage.move", "details": "booking_manage.confirm_move"}[step]
+            return url_for(name, token=self.moving, **query)
+        return url_for(f"booking.{step}", business=self.account.slug, calendar=self.calendar.slug, **query)
+
+
+def end_of(month: date) -> date:
+    return month.replace(day=months.monthrange(month.year, month.month)[1])
+
+
+def read_date(text: str, form: str = "%Y-%m-%d") -> date | None:
+    try:
+        found = datetime.strptime(text, form).date()
+    except ValueError:
+        return None
+    # Calendars end somewhere; arithmetic at the edge of dates must not.
+    return found if 2000 <= found.year <= 2200 else None
+
+
+def read_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def picker_for(
+    account: Account,
+    calendar: Calendar,
+    args: Mapping[str, str],
+    *,
+    moving: str = "",
+    duration: int | None = None,
+) -> Picker:
+    """From a query; what makes no sense in it is left out."""
+    zone = read_zone(args.get("zone", ""), account, calendar)
+    today = now().astimezone(zone).date()
+    chosen = read_date(args.get("day", ""))
+    month = read_date(args.get("month", ""), "%Y-%m") or chosen or today
+    last = today + timedelta(days=calendar.horizon_days)
+    month = min(max(month, today), last).replace(day=1)
+    if chosen is not None and chosen.replace(day=1) != month:
+        chosen = None
+    asked = args.get("duration", "")
+    length = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0
+    hosts = {host.user_id for host in calendar.hosts}
+    host_id = read_uuid(args.get("host", ""))
+    return Picker(
+        account,
+        calendar,
+        zone,
+        duration or (length if length in calendar.durations else calendar.durations[0]),
+        host_id if host_id in hosts and calendar.kind == "round_robin" else None,
+        month,
+        chosen,
+        {name: args[name][:300] for name in PREFILLED if args.get(name)},
+        moving,
+        args.get("embed") == "1",
+    )
+
+
+def zone_label(zone: ZoneInfo, at: datetime) -> str:
+    """New York (GMT−5)"""
+    city = zone.key.rpartition("/")[2].replace("_", " ")
+    minutes = int((at.astimezone(zone).utcoffset() or timedelta()).total_seconds() // 60)
+    sign = "+" if minutes >= 0 else "−"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{city} (GMT{sign}{hours}{f':{rest:02}' if rest else ''})"
+
+
+@lru_cache(maxsize=8)
+def _zones_at(hour: int) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    at = datetime.fromtimestamp(hour * 3600, UTC)
+    regions: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(zone_names()):
+        region = name.partition("/")[0] if "/" in name else "Other"
+        regions.setdefault(region, []).append((name, zone_label(ZoneInfo(name), at)))
+    return tuple((region, tuple(zones)) for region, zones in regions.items())
+
+
+def zone_choices() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Every zone by region, with its offset now."""
+    return _zones_at(int(now().timestamp() // 3600))

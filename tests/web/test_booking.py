@@ -1,0 +1,327 @@
+"""The public booking pages through their front door: picking, the form, and what can go wrong with it."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from app.core import tenancy
+from app.domain.booking import book
+from app.integrations import calendars as outside
+from app.models.booking import Appointment, Booking
+from app.models.calendar import Calendar
+from app.models.contact import Contact
+from app.models.message import Message
+from app.models.notice import BookingNotice
+from tests.factories import Cast
+from tests.web.booking_rows import AT, ROSA, make_calendar, open_form, page_of
+
+# Thursday at 10 in New York.
+TEN = "20260305T150000Z"
+QUARTER = "20260305T153000Z"
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(AT, tick=False) as found:
+        yield found
+
+
+@pytest.fixture
+def visit(cast: Cast) -> Calendar:
+    return make_calendar(cast)
+
+
+def send(
+    client: FlaskClient, clock: time_machine.Traveller, calendar: Calendar, at: str = TEN, **typed: str
+) -> TestResponse:
+    query = {"zone": typed.pop("zone")} if "zone" in typed else {}
+    _, token = open_form(client, calendar, at, **query)
+    clock.shift(10)
+    values = {**ROSA, "form": token, "chosen": at, "at": at, **typed}
+    return client.post(page_of(calendar, "/details"), query_string=query, data=values)
+
+
+def bookings(cast: Cast) -> list[Booking]:
+    with tenancy.session_for(cast.account.id) as session:
+        return list(
+            session.scalars(select(Booking).where(Booking.guest_name != "").order_by(Booking.created_at))
+        )
+
+
+def test_the_first_page_has_times_and_sets_no_cookie(client: FlaskClient, visit: Calendar) -> None:
+    answer = client.get(page_of(visit))
+    assert answer.status_code == 200
+    assert "Set-Cookie" not in answer.headers
+    assert "March 2026" in answer.text
+    assert "2:30\u202fPM" in answer.text
+    assert "New York (GMT−5)" in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_catalogue_lists_what_is_on(client: FlaskClient, cast: Cast, visit: Calendar) -> None:
+    make_calendar(cast, name="Old one", is_active=False)
+    text = client.get("/book/bright-dental").text
+    assert "First visit" in text and "Old one" not in text
+    assert client.get("/book/nobody").status_code == 404
+    assert client.get("/book/bright-dental/nothing").status_code == 404
+    assert client.get("/book/dans-diner/first-visit").status_code == 404
+
+
+def test_a_calendar_that_is_off_says_so(client: FlaskClient, cast: Cast) -> None:
+    off = make_calendar(cast, is_active=False)
+    assert "cannot be booked just now" in client.get(page_of(off)).text
+    assert client.get(page_of(off, "/details"), query_string={"at": TEN}).status_code == 404
+
+
+def test_from_a_time_to_a_booking(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast, visit: Calendar
+) -> None:
+    answer = send(client, clock, visit)
+    assert answer.status_code == 303
+    assert "Set-Cookie" not in answer.headers
+    done = client.get(answer.location)
+    assert "You are booked" in done.text
+    assert "Thursday, March 5, 2026, 10:00\u202fAM" in done.text
+    assert "rosa@example.com" in done.text
+    with tenancy.session_for(cast.account.id) as session:
+        made = session.scalars(select(Booking)).one()
+        appointment = session.get_one(Appointment, made.appointment_id)
+        contact = session.get_one(Contact, made.contact_id)
+        assert (made.state, made.guest_phone) == ("confirmed", "+14155550101")
+        assert appointment.starts_at == datetime(2026, 3, 5, 15, tzinfo=UTC)
+        assert contact.name == "Rosa Diaz"
+        card = session.scalars(select(Message).where(Message.contact_id == contact.id)).one()
+        assert card.data["what"] == "booking" and card.data["deed"] == "booked"
+        assert (session.scalar(select(func.count(BookingNotice.id))) or 0) >= 3
+
+
+def test_two_clicks_are_one_booking(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast, visit: Calendar
+) -> None:
+    _, token = open_form(client, visit, TEN)
+    clock.shift(10)
+    values = {**ROSA, "form": token, "at": TEN}
+    first = client.post(page_of(visit, "/details"), data=values)
+    second = client.post(page_of(visit, "/details"), data=values)
+    assert first.location == second.location
+    assert len(bookings(cast)) == 1
+
+
+def test_a_time_taken_meanwhile_leads_back_with_everything_typed(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast, visit: Calendar
+) -> None:
+    _, token = open_form(client, visit, TEN)
+    assert (
+        send(client, clock, visit, TEN, name="Somebody Else", email="else@example.com", phone="(415) 555-0199").status_code
+        == 303
+    )
+    values = {**ROSA, "form": token, "at": TEN, "notes": "Bring the X-rays?"}
+    answer = client.post(page_of(visit, "/details"), data=values)
+    assert answer.status_code == 409
+    assert "Somebody else has just booked this time" in answer.text
+    for typed in ("Rosa Diaz", "rosa@example.com", "(415) 555-0101", "Bring the X-rays?"):
+        assert typed in answer.text
+    nearest = re.findall(r'form="details" name="at" value="(\w+)"', answer.text)
+    assert nearest == ["20260305T143000Z", QUARTER, "20260305T160000Z"] or len(nearest) == 3
+    assert TEN not in nearest
+    again = client.post(page_of(visit, "/details"), data={**values, "at": nearest[0]})
+    assert again.status_code == 303
+    assert len(bookings(cast)) == 2
+
+
+def test_what_is_missing_is_said_next_to_it(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast
+) -> None:
+    strict = make_calendar(
+        cast,
+        consent_text="I agree to be texted.",
+        questions=[
+            {"key": "pain", "label": "Does it hurt?", "kind": "yes_no", "required": True, "options": []},
+            {
+                "key": "tooth",
+                "label": "Which tooth?",
+                "kind": "choice",
+                "required": False,
+                "options": ["Left", "Right"],
+            },
+        ],
+    )
+    answer = send(client, clock, strict, name="  ", phone="12", q_tooth="Elsewhere", notes="Kept")
+    assert answer.status_code == 422
+    for sentence in (
+        "Tell us your name.",
+        "Please answer this.",
+        "Please choose one of these.",
+        "Please tick this",
+    ):
+        assert sentence in answer.text, sentence
+    assert "Kept" in answer.text
+    wrong_number = send(client, clock, strict, phone="12", q_pain="No", consent="yes")
+    assert wrong_number.status_code == 422
+    assert 'id="phone-error"' in wrong_number.text
+    assert not bookings(cast)
+    fine = send(client, clock, strict, q_pain="No", q_tooth="Left", consent="yes")
+    assert fine.status_code == 303
+    made = bookings(cast)[0]
+    assert {"label": "Does it hurt?", "answer": "No"} in made.answers
+    assert made.consent_text == "I agree to be texted."
+
+
+def test_programs_are_turned_away(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast, visit: Calendar
+) -> None:
+    other = make_calendar(cast, name="Other")
+    _, token = open_form(client, visit, TEN)
+    address, values = page_of(visit, "/details"), {**ROSA, "at": TEN}
+    assert client.post(address, data={**values, "form": token}).status_code == 422, (
+        "faster than anybody types"
+    )
+    clock.shift(10)
+    assert (
+        client.post(address, data={**values, "form": token, "website": "https://spam.example"}).status_code
+        == 422
+    )
+    assert client.post(address, data=values).status_code == 422
+    assert client.post(address, data={**values, "form": token + "x"}).status_code == 422
+    assert client.post(page_of(other, "/details"), data={**values, "form": token}).status_code == 422
+    clock.shift(25 * 3600)
+    old = client.post(address, data={**values, "form": token, "at": "20260309T150000Z"})
+    assert old.status_code == 422 and "open for too long" in old.text and "Rosa Diaz" in old.text
+    assert not bookings(cast)
+
+
+def test_too_many_from_one_address_wait(
+    client: FlaskClient, clock: time_machine.Traveller, visit: Calendar
+) -> None:
+    answers = [client.post(page_of(visit, "/details"), data={"at": TEN}).status_code for _ in range(12)]
+    assert answers[0] == 422 and answers[-1] == 429
+
+
+def test_a_form_nobody_can_have_typed_is_refused(client: FlaskClient, visit: Calendar) -> None:
+    answer = client.post(page_of(visit, "/details"), data={"at": TEN, "notes": "x" * 100_000})
+    assert answer.status_code == 413
+
+
+def test_times_are_those_of_the_guests_zone(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast, visit: Calendar
+) -> None:
+    text = client.get(page_of(visit), query_string={"zone": "Europe/Berlin", "day": "2026-03-05"}).text
+    assert "Berlin (GMT+1)" in text and "3:00\u202fPM" in text
+    answer = send(client, clock, visit, zone="Europe/Berlin")
+    assert "Thursday, March 5, 2026, 4:00\u202fPM" in client.get(answer.location).text
+    assert bookings(cast)[0].guest_timezone == "Europe/Berlin"
+    unknown = client.get(page_of(visit), query_string={"zone": "../../etc/passwd"}).text
+    assert "New York (GMT−5)" in unknown
+
+
+def test_a_locked_zone_is_obeyed_everywhere(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast
+) -> None:
+    locked = make_calendar(cast, zone_locked=True)
+    text = client.get(page_of(locked), query_string={"zone": "Europe/Berlin"}).text
+    assert "New York (GMT−5)" in text and 'name="zone"' not in text
+    answer = send(client, clock, locked, zone="Europe/Berlin")
+    assert "10:00\u202fAM" in client.get(answer.location).text
+    assert bookings(cast)[0].guest_timezone == "America/New_York"
+
+
+def test_links_fill_in_the_form(client: FlaskClient, visit: Calendar) -> None:
+    first = client.get(
+        page_of(visit), query_string={"name": "Ana <b>", "email": "ana@example.com", "day": "2026-03-05"}
+    )
+    found = re.search(r'href="([^"]+details[^"]+)"', first.text)
+    assert found
+    form = client.get(found[1].replace("&amp;", "&"))
+    assert 'value="Ana &lt;b&gt;"' in form.text and 'value="ana@example.com"' in form.text
+
+
+def test_nonsense_in_the_address_is_left_out(client: FlaskClient, visit: Calendar) -> None:
+    for query in (
+        {"month": "9999-99"},
+        {"month": "2150-01", "day": "2150-01-31"},
+        {"day": "0001-01-01"},
+        {"duration": "99999999999999999999"},
+        {"host": "' or 1=1"},
+        {"zone": "\0"},
+    ):
+        assert client.get(page_of(visit), query_string=query).status_code == 200, query
+    assert client.get(page_of(visit, "/details"), query_string={"at": "never"}).status_code == 303
+
+
+def test_a_calendar_that_cannot_be_read_makes_a_request(
+    client: FlaskClient,
+    clock: time_machine.Traveller,
+    cast: Cast,
+    visit: Calendar,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unreadable = outside.FreshBusy(unreadable=frozenset({cast.ben.id}))
+    monkeypatch.setattr(outside, "ask_free_busy", lambda *_: unreadable)
+    answer = send(client, clock, visit)
+    assert answer.status_code == 303
+    text = client.get(answer.location).text
+    assert "Your request is on its way" in text and "not every calendar could be read" in text
+    assert bookings(cast)[0].state == "requested"
+
+
+def test_what_the_provider_says_last_counts(
+    client: FlaskClient,
+    clock: time_machine.Traveller,
+    cast: Cast,
+    visit: Calendar,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy = (cast.ben.id, datetime(2026, 3, 5, 14, tzinfo=UTC), datetime(2026, 3, 5, 17, tzinfo=UTC))
+    monkeypatch.setattr(outside, "ask_free_busy", lambda *_: outside.FreshBusy(busy=[busy]))
+    answer = send(client, clock, visit)
+    assert answer.status_code == 409
+    assert "20260305T170000Z" in answer.text
+    assert not bookings(cast)
+
+
+def test_only_the_embedded_page_may_stand_in_a_frame(client: FlaskClient, visit: Calendar) -> None:
+    framed = client.get(page_of(visit), query_string={"embed": "1"})
+    assert "frame-ancestors *" in framed.headers["Content-Security-Policy"]
+    assert "embed=1" in framed.text
+    assert "frame-ancestors 'none'" in client.get("/sign-in?embed=1").headers["Content-Security-Policy"]
+
+
+def test_a_busy_host_in_another_business_is_busy_here(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast, visit: Calendar
+) -> None:
+    """Ben is one person, in whichever account he was booked."""
+    other = make_calendar(cast, name="Other")
+    assert send(client, clock, other).status_code == 303
+    assert send(client, clock, visit).status_code == 409
+
+
+def test_the_page_is_small(client: FlaskClient, visit: Calendar) -> None:
+    """All that a first visit transfers, compressed as browsers ask for it."""
+    headers = {"Accept-Encoding": "gzip"}
+    page = client.get(page_of(visit), headers=headers)
+    text = client.get(page_of(visit)).text
+    assets = set(re.findall(r'(?:href|src)="(/static/[^"#]+)', text))
+    sizes = {}
+    for asset in assets:
+        with client.get(asset, headers=headers) as answer:
+            sizes[asset] = len(answer.data)
+    total = len(page.data) + sum(sizes.values())
+    assert total <= 60_000, sizes
+    assert len(assets) <= 7
+    assert not re.search(r'(?:src|href)="https?://(?!localhost)', text)
+
+
+def test_holds_are_not_bookings(client: FlaskClient, cast: Cast, visit: Calendar) -> None:
+    """What is merely held shows nothing to anybody."""
+    with tenancy.session_for(cast.account.id) as session:
+        book.hold(
+            session, session.get_one(Calendar, visit.id), datetime(2026, 3, 5, 15, tzinfo=UTC), 30, "page:x"
+        )
+        session.commit()
+    assert not bookings(cast)
