@@ -8,7 +8,7 @@ from sqlalchemy import select
 from app.core import runtime, tenancy
 from app.core.clock import now
 from app.core.errors import Permanent, Temporary
-from app.domain import connections
+from app.domain import connection_banners
 from app.domain.operations import overview
 from app.domain.sending import breaker, queue, why
 from app.models.account import Account
@@ -35,7 +35,7 @@ def test_an_outage_opens_the_breaker_one_text_probes_and_the_rest_follows_in_ord
     asked = len([r for r in provider.requests() if r["method"] == "POST" and "Messages" in r["path"]])
     with tenancy.session_for() as session:
         found = breaker.of(session, desk.connection.id)
-        banner = connections.banners(session, desk.account.id)[0]
+        banner = connection_banners.banners(session, desk.account.id)[0]
     assert found is not None and found.reason
     assert banner["kind"] == "warning" and "the next try is" in banner["text"]
     more = desk.queue("Behind the breaker", to="+13035550200")
@@ -159,7 +159,7 @@ def test_people_are_told_once(desk: Desk, provider: Provider) -> None:
     provider.connect(one.account, desk.cast.actor(desk.cast.ana), "AC" + "9" * 32, TOKEN, "+14155550999")
     (waiting,) = one.queue("And another", 1)
     with tenancy.session_for() as session:
-        (banner,) = connections.banners(session, one.account.id)
+        (banner,) = connection_banners.banners(session, one.account.id)
         backlog = overview.backlog(session, desk.cast.agency.id)
     assert "Twilio is not answering" in banner["text"] and "the next try is" in banner["text"]
     assert backlog.breakers == []
