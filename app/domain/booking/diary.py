@@ -23,6 +23,7 @@ from app.models.booking import Appointment
 from app.models.calendar import Calendar
 
 STALE_AFTER = timedelta(minutes=30)
+READABLE = ("connected", "degraded")
 # A seat in a class is held by its booking alone; this is how long, as for a whole appointment.
 HOLD_LASTS = timedelta(minutes=10)
 # Caps count whole weeks around the range.
@@ -36,7 +37,7 @@ _HOSTS = text("""
            exists (select 1 from linked_calendars l join connections c on c.id = l.connection_id
                    where l.account_id = h.account_id and l.user_id = h.user_id and l.checks_conflicts and not l.is_gone
                      and (l.synced_at is null or l.synced_at < :stale
-                          or c.state not in ('connected', 'degraded')))
+                          or c.state <> all (:readable)))
     from calendar_hosts h join users u on u.id = h.user_id and u.disabled_at is null
     left join lateral (
         select s.id, s.timezone, s.weekly from schedules s
@@ -161,6 +162,7 @@ def _hosts(
         {
             "calendar": calendar.id,
             "stale": at - STALE_AFTER,
+            "readable": list(READABLE),
             "first": moment(since).date() - timedelta(days=3),
             "last": moment(until).date() + timedelta(days=3),
         },
