@@ -292,6 +292,21 @@ def end(connection_id: uuid.UUID, version: int, state: str, sentence: str) -> No
         session.commit()
 
 
+def revive(connection_id: uuid.UUID, source: TokenSource) -> None:
+    """For one that was given up: renews it if the provider lets us after all. Raises ProviderErrors; then nothing changed."""
+    row = _read_row(connection_id)
+    held = connections.credentials_if_readable(row) if row is not None else {}
+    if row is None or not held.get("refresh_token"):
+        raise NeedsReconnect("There is no access left to try. Connect it again.", "no_refresh_token")
+    granted = source.refresh(held["refresh_token"])
+    with session_for() as session:
+        found = session.scalar(select(Connection).where(Connection.id == connection_id).with_for_update())
+        if found is not None and found.token_version == row.token_version:
+            keep(found, granted)
+            found.state, found.last_error, found.last_error_at = "connected", None, None
+        session.commit()
+
+
 def probe(connection_id: uuid.UUID, source: TokenSource) -> Identity:
     """Asks the provider whether it still knows us; decides the state. Raises like fresh_token."""
     token = fresh(connection_id, source)

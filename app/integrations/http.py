@@ -306,7 +306,7 @@ def _wait_before(error: ProviderError, attempt: int) -> float:
     """What the provider asked for, else twice as long each time with as much chance as certainty in it."""
     if isinstance(error, RateLimited) and error.after is not None:
         return error.after
-    wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
+    wait: float = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
     return wait / 2 + random.uniform(0, wait / 2)
 
 

@@ -5,19 +5,23 @@ answer to each is the card again, or the whole page when the frame's banner chan
 """
 
 import uuid
+from typing import Any
 
-from flask import Blueprint, flash, g, make_response, render_template, url_for
+from flask import Blueprint, flash, g, make_response, render_template, request, url_for
+from sqlalchemy import select
 from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 from wtforms.widgets import PasswordInput
 
 from app.core import htmx
-from app.core.errors import Forbidden, Invalid, NeedsReconnect, ProviderError
+from app.core.errors import Forbidden, Invalid, NeedsReconnect, NotFound, ProviderError
 from app.core.request_scope import actor, db
-from app.domain import connection_numbers, connections
-from app.integrations import connect
+from app.domain import connect_links, connection_numbers, connections, invitations
+from app.integrations import connect, consent, registry
+from app.integrations.standing import scopes_in_words, standings
 from app.integrations.twilio import credentials as twilio
 from app.models.connection import Connection
+from app.models.user import User
 from app.web.forms import Form, sent
 
 blueprint = Blueprint("connections", __name__, url_prefix="/a/<account>/settings/connections")
@@ -45,7 +49,9 @@ class TwilioForm(Form):
 
 @blueprint.before_request
 def _admins_only() -> None:
-    g.access.need_admin()
+    # Whose own account it is may connect it again; the view asks.
+    if request.endpoint != "connections.reconnect_form":
+        g.access.need_admin()
 
 
 def _home() -> str:
@@ -56,15 +62,37 @@ def _own(connection_id: uuid.UUID) -> Connection:
     return connections.connection_of(db(), g.account.id, connection_id)
 
 
+def _typed(connection_id: uuid.UUID) -> Connection:
+    """One with typed credentials."""
+    found = _own(connection_id)
+    if found.is_oauth:
+        raise NotFound
+    return found
+
+
 @blueprint.get("")
 def index(account: str) -> str:
+    listed = connections.connections_of(db(), g.account.id)
     return render_template(
-        "connections/index.html",
-        nav="connections",
-        connections=connections.connections_of(db(), g.account.id),
-        shared=connections.shared_ids(db(), g.account.id),
-        steps=STEPS,
+        "connections/index.html", nav="connections", connections=listed, **_card_values(listed)
     )
+
+
+def _card_values(listed: list[Connection]) -> dict[str, Any]:
+    """What cards show beside the rows themselves."""
+    consented = [connection for connection in listed if connection.is_oauth]
+    people = {connection.user_id for connection in consented if connection.user_id}
+    return {
+        "shared": connections.shared_ids(db(), g.account.id),
+        "steps": STEPS,
+        "lost": connections.LOST,
+        "standing": standings(listed),
+        "allowed": {connection.id: scopes_in_words(connection) for connection in consented},
+        "links": connect_links.waiting(db(), [connection.id for connection in consented]),
+        "send_to": {connection.id: connect_links.address_for(db(), connection) for connection in consented},
+        "owners": dict(db().execute(select(User.id, User.name).where(User.id.in_(people))).all()),
+        "providers": registry.OAUTH_PROVIDERS,
+    }
 
 
 @blueprint.get("/new")
@@ -85,8 +113,13 @@ def create(account: str) -> Response:
 
 
 @blueprint.get("/<uuid:connection_id>/reconnect")
-def reconnect_form(account: str, connection_id: uuid.UUID) -> str:
+def reconnect_form(account: str, connection_id: uuid.UUID) -> Response | str:
     found = _own(connection_id)
+    if found.is_oauth:
+        return htmx.go_to(
+            url_for("oauth.ask_again", account=account, provider=found.provider, connection_id=found.id)
+        )
+    g.access.need_admin()
     form = TwilioForm(
         data={
             "account_sid": found.external_ref,
@@ -99,7 +132,7 @@ def reconnect_form(account: str, connection_id: uuid.UUID) -> str:
 
 @blueprint.post("/<uuid:connection_id>/reconnect")
 def reconnect(account: str, connection_id: uuid.UUID) -> Response:
-    found = _own(connection_id)
+    found = _typed(connection_id)
     form = TwilioForm(sent())
     try:
         given, service_ref = form.read()
@@ -143,12 +176,13 @@ def _say_how_it_went(made: Connection, words: str) -> None:
 def test(account: str, connection_id: uuid.UUID) -> Response:
     found = _own(connection_id)
     before = found.state
-    return _card(connect.test(db(), actor(), found), before, "Tested: all is well.")
+    deed = consent.test if found.is_oauth else connect.test
+    return _card(deed(db(), actor(), found), before, "Tested: all is well.")
 
 
 @blueprint.post("/<uuid:connection_id>/set-up")
 def set_up(account: str, connection_id: uuid.UUID) -> Response:
-    found = _own(connection_id)
+    found = _typed(connection_id)
     _must_be_connected(found)
     before = found.state
     return _card(connect.run(db(), found, mend=True), before, "Set up.")
@@ -156,8 +190,40 @@ def set_up(account: str, connection_id: uuid.UUID) -> Response:
 
 @blueprint.post("/<uuid:connection_id>/disconnect")
 def disconnect(account: str, connection_id: uuid.UUID) -> Response:
-    connect.disconnect(db(), actor(), _own(connection_id))
-    flash("Twilio is disconnected. Conversations stay; texts that wait are held.", "success")
+    found = _own(connection_id)
+    if found.is_oauth:
+        consent.disconnect(db(), actor(), found)
+        flash(f"{found.title} is disconnected. Its settings stay for a later reconnect.", "success")
+    else:
+        connect.disconnect(db(), actor(), found)
+        flash("Twilio is disconnected. Conversations stay; texts that wait are held.", "success")
+    return htmx.go_to(_home())
+
+
+@blueprint.post("/<uuid:connection_id>/link")
+def make_link(account: str, connection_id: uuid.UUID) -> Response | str:
+    """Shown once, since only its hash is kept; mailed as well when an address was given."""
+    found = _own(connection_id)
+    address = str(sent().get("send_to", "")).strip()
+    try:
+        url = connect_links.make(
+            db(), actor(), found, send_to=invitations.checked_email(address) if address else ""
+        )
+    except Invalid as wrong:
+        db().rollback()
+        flash(str(wrong), "danger")
+        return htmx.go_to(_home())
+    db().commit()
+    return render_template(
+        "connections/link_made.html", nav="connections", connection=found, url=url, sent_to=address
+    )
+
+
+@blueprint.post("/<uuid:connection_id>/link/take-back")
+def take_link_back(account: str, connection_id: uuid.UUID) -> Response:
+    connect_links.take_back(db(), actor(), _own(connection_id))
+    db().commit()
+    flash("The link no longer works.", "success")
     return htmx.go_to(_home())
 
 
@@ -214,13 +280,13 @@ def _card(connection: Connection, before: str, words: str) -> Response:
             "success" if well else "warning",
         )
         return htmx.go_to(_home())
+    own = _own(connection.id)
     answer = make_response(
         render_template(
-            "connections/_card.html",
-            connection=_own(connection.id),
-            shared=connections.shared_ids(db(), g.account.id),
-            steps=STEPS,
+            "connections/_consent_card.html" if connection.is_oauth else "connections/_card.html",
+            connection=own,
             opened=True,
+            **_card_values([own]),
         )
     )
     return htmx.toast(
