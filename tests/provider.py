@@ -80,6 +80,10 @@ def hosts(url: str) -> dict[str, str]:
         "TWILIO_MESSAGING_BASE_URL": f"{url}/twilio/messaging",
         "TWILIO_LOOKUPS_BASE_URL": f"{url}/twilio/lookups",
         "TWILIO_PRICING_BASE_URL": f"{url}/twilio/pricing",
+        "GOOGLE_ACCOUNTS_BASE_URL": f"{url}/google/accounts",
+        "GOOGLE_OAUTH_BASE_URL": f"{url}/google/oauth",
+        "GOOGLE_OIDC_BASE_URL": f"{url}/google/oidc",
+        "GOOGLE_WWW_BASE_URL": f"{url}/google/calendar",
     }
 
 
