@@ -8,12 +8,13 @@ import uuid
 from datetime import datetime
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from app.core import tenancy
 from app.core.clock import now
 from app.domain import conversations
-from app.domain.sending import history, kinds
+from app.domain.sending import breaker, history, kinds
+from app.models.connection import Sender
 from app.models.message import Message
 from app.models.outbox import OutboxEntry
 
@@ -32,12 +33,27 @@ def end(session: Session, entry: OutboxEntry, message: Message) -> None:
     if entry.past_expiry == kinds.DROP:
         message.state, message.can_retry = "canceled", False
     else:
-        if message.error_text:
-            reason = f"{reason} What held it up: {message.error_text}"
+        if held_by := _held_by(session, entry) or message.error_text:
+            reason = f"{reason} What held it up: {held_by}"
         message.state, message.can_retry = "failed", True
     message.settled_at, message.send_at = now(), None
     message.error_text, message.error_code = reason, EXPIRED
     history.note(session, message, "expiry", message.state, reason)
+
+
+def _held_by(session: Session, entry: OutboxEntry) -> str:
+    """What is in the way of its number, in a sentence; "" when nothing is."""
+    sender = session.scalar(
+        select(Sender).options(joinedload(Sender.connection)).where(Sender.id == entry.sender_id)
+    )
+    if sender is None or sender.state != "active":
+        return "The number it should leave from is no longer yours."
+    if sender.connection.state == "reconnect_needed":
+        return f"{sender.connection.title} needed to be reconnected."
+    if sender.connection.state == "disconnected":
+        return f"{sender.connection.title} was disconnected."
+    trouble = breaker.of(session, sender.connection_id)
+    return trouble.reason if trouble is not None else ""
 
 
 def sweep() -> int:
