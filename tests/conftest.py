@@ -27,6 +27,7 @@ from app.sandbox.server import SandboxServer
 from app.stack.postgres import EmbeddedPostgres
 from app.stack.redis import EmbeddedRedis
 from tests import factories
+from tests.consent import Google
 from tests.factories import Cast
 from tests.provider import Provider, hosts
 
@@ -136,6 +137,17 @@ def provider(app: Flask, simulator: SandboxServer) -> Iterator[Provider]:
     made = Provider(simulator.url)
     made.control("/reset")
     made.control("/settings", step_delay_ms=0)
+    yield made
+    made.control("/reset")
+    made.http.close()
+
+
+@pytest.fixture
+def google(app: Flask, simulator: SandboxServer) -> Iterator[Google]:
+    """The played Google with Rosa in it."""
+    made = Google(simulator.url)
+    made.control("/reset")
+    made.person()
     yield made
     made.control("/reset")
     made.http.close()
