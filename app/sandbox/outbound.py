@@ -268,6 +268,7 @@ class Outbound:
             provider=hook.provider,
             event=hook.event,
             method=hook.method,
+            to=hook.to,
             url=hook.url,
             params=hook.params,
             status=outcome.status,

@@ -6,7 +6,7 @@ www.googleapis.com. The consent screen is left out of the API prefixes: a person
 
 from flask import Flask
 
-from app.sandbox.google import calendar_api, consent, control, oauth, pages
+from app.sandbox.google import calendar_api, consent, control, edits, oauth, pages, week
 from app.sandbox.google.errors import (
     OAUTH_PREFIX,
     Refused,
@@ -40,7 +40,8 @@ def install(app: Flask, sim: Simulator) -> None:
         )
     app.add_url_rule(f"{root}/userinfo/v2/me", "google_userinfo_me", oauth.about_person_v2)
     app.register_blueprint(control.blueprint)
-    app.register_blueprint(pages.blueprint)
+    for views in (pages.blueprint, week.blueprint, edits.blueprint):
+        app.register_blueprint(views)
     app.register_error_handler(Refused, answer_refusal)
     app.register_error_handler(TokenRefused, answer_token_refusal)
 

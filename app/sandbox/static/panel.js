@@ -1,7 +1,12 @@
 // The trouble panel: orders faults, shows what waits, sets the pace, keeps the two logs fresh.
 import { ask, clock, make, say, watch } from "./common.js";
 
-const SENDING = "/Messages\\.json$";
+const PLACES = {
+  sending: { path: "/Messages\\.json$", method: "POST" },
+  calendar: { provider: "google", path: "^/google/calendar/calendar/" },
+  tokens: { provider: "google", path: "^/google/oauth/token" },
+};
+const PLACE_NAMES = { sending: "sending only", calendar: "Google Calendar only", tokens: "Google's tokens only" };
 const TEXTS = new Set(["kind", "order", "event", "path", "method"]);
 const list = document.querySelector(".faults");
 const clearAll = document.querySelector(".clear-all");
@@ -12,7 +17,7 @@ function order(form) {
   const fault = { kind: form.dataset.kind };
   for (const [name, value] of new FormData(form)) {
     if (name === "where") {
-      if (value === "sending") Object.assign(fault, { path: SENDING, method: "POST" });
+      Object.assign(fault, PLACES[value]);
     } else if (name === "times") fault.times = value === "" ? null : Number(value);
     else fault[name] = TEXTS.has(name) ? value : Number(value);
   }
@@ -22,7 +27,8 @@ function order(form) {
 function describe(fault) {
   const settings = Object.entries(fault.settings).filter(([, value]) => value !== "").map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
   const left = fault.times === null ? "until removed" : `${fault.times - fault.hits} to go`;
-  return [...settings, fault.event, fault.path ? "sending only" : "", left, fault.hits ? `happened ${fault.hits}×` : ""].filter(Boolean).join(" · ");
+  const place = Object.keys(PLACES).find((name) => PLACES[name].path === fault.path);
+  return [...settings, fault.event, PLACE_NAMES[place] || fault.path, left, fault.hits ? `happened ${fault.hits}×` : ""].filter(Boolean).join(" · ");
 }
 
 let drawnFaults = "";
@@ -57,17 +63,18 @@ function pill(entry) {
 }
 
 function callRow(entry) {
-  const path = entry.path.replace(/^\/twilio\/api/, "").replace(/\/2010-04-01\/Accounts\/AC\w+/, "…").replace(/([A-Z]{2})\w{26}(\w{6})/g, "$1…$2");
-  const about = entry.form.To ? `to ${entry.form.To}` : "";
+  const path = entry.path.replace(/^\/google\/calendar\/calendar\/v3|^\/twilio\/api/, "").replace(/^\/google\/oauth/, "google").replace(/\/2010-04-01\/Accounts\/AC\w+/, "…").replace(/([A-Z]{2})\w{26}(\w{6})/g, "$1…$2");
+  const about = entry.form.To ? `to ${entry.form.To}` : entry.form.grant_type || entry.caller || "";
   return make("tr", {}, make("td", {}, time(entry.at)),
     make("td", {}, make("code", {}, `${entry.method} ${path}`), " ", make("small", {}, [about, ...entry.faults].filter(Boolean).join(" · "))),
     make("td", {}, pill(entry)), make("td", { class: "extra" }, `${Math.round(entry.ms)} ms`));
 }
 
+const HOOKS = { inbound: "Customer's text", push: "Calendar push", channel: "Calendar channel opened" };
 function hookRow(entry) {
   const params = entry.params || {};
-  const what = entry.event === "status" ? `Report: ${params.MessageStatus}` : entry.event === "inbound" ? "Customer's text" : entry.event;
-  const notes = [params.To && (entry.event === "status" ? `to ${params.To}` : `from ${params.From}`), entry.copy ? `copy ${entry.copy}` : "",
+  const what = entry.event === "status" ? `Report: ${params.MessageStatus}` : HOOKS[entry.event] || entry.event;
+  const notes = [params.To && (entry.event === "status" ? `to ${params.To}` : `from ${params.From}`), params.To ? "" : entry.to, entry.copy ? `copy ${entry.copy}` : "",
     entry.attempt ? "retry" : "", entry.forged ? "forged" : ""].filter(Boolean).join(" · ");
   return make("tr", {}, make("td", {}, time(entry.at)), make("td", {}, what, " ", make("small", {}, notes)),
     make("td", {}, pill(entry)), make("td", { class: "extra" }, entry.ms === undefined ? "" : `${Math.round(entry.ms)} ms`));
