@@ -63,7 +63,10 @@ class Ticket:
     @property
     def picker(self) -> Picker:
         """For what it knows of words and links; nothing is read for it unless a month is shown."""
-        args = {"zone": self.booking.guest_timezone, **request.args}
+        # The month of the booking is where a guest who moves it begins to look.
+        month = self.appointment.starts_at.astimezone(self.zone).strftime("%Y-%m")
+        begin = {} if "day" in request.args else {"month": month}
+        args = {"zone": self.booking.guest_timezone, **begin, **request.args}
         return picker_for(self.account, self.calendar, args, moving=self.token, duration=self.duration)
 
 

@@ -131,7 +131,8 @@ class Picker:
     def weeks(self) -> list[list[Day]]:
         first_weekday = self.locale.first_week_day
         cells = months.Calendar(first_weekday).monthdatescalendar(self.month.year, self.month.month)
-        return [[self._cell(on) for on in week] for week in cells]
+        # Weeks that are over would only push the times further down.
+        return [[self._cell(on) for on in week] for week in cells if week[-1] >= self.today]
 
     def _cell(self, on: date) -> Day:
         in_month = on.month == self.month.month
