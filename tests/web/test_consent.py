@@ -19,6 +19,8 @@ from tests.factories import Cast, sign_in
 
 HOME = "/a/bright-dental/settings/connections"
 CONNECT = "/a/bright-dental/connect/google"
+CLIENT_ID = "test-levelhead.apps.googleusercontent.com"
+REDIRECT = "http://localhost/oauth/google/callback"
 
 
 @pytest.fixture
@@ -121,10 +123,18 @@ def test_errors_of_the_consent_screen(ana: FlaskClient, google: Google, error: s
 
 
 def test_a_code_that_google_does_not_take(ana: FlaskClient, google: Google):
-    state = parse_qs(urlsplit(leave(ana, CONNECT)).query)["state"][0]
+    back = google.answer(leave(ana, CONNECT))
+    state = parse_qs(urlsplit(back).query)["state"][0]
     answer = ana.get("/oauth/google/callback", query_string={"state": state, "code": "made-up"})
     assert answer.status_code == 400
     assert "did not accept the consent" in answer.text
+
+
+def test_an_app_that_google_does_not_know(ana: FlaskClient, google: Google):
+    """The client is not registered, or its secret is wrong: the connection is not to blame, and who runs this is told."""
+    google.control("/google/clients", client_id=CLIENT_ID, client_secret="another", redirect_uris=[REDIRECT])
+    answer = connect(ana, google, CONNECT)
+    assert (answer.status_code, "GOOGLE_CLIENT_SECRET" in answer.text) == (400, True)
 
 
 def test_google_in_trouble_while_somebody_connects(ana: FlaskClient, google: Google):
