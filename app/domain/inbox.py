@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, func, literal, or_, select, tuple_, union
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
@@ -129,10 +129,9 @@ def found_by(search: str) -> ColumnElement[bool]:
         .table_valued("conversation_id", "message_id")
         .render_derived()
     )
-    return or_(
-        Conversation.contact_id.in_(select(people.c.contact_id)),
-        Conversation.id.in_(select(said.c.conversation_id)),
-    )
+    # A union of ids, not an `or` of conditions, which would be asked of every conversation of the account.
+    theirs = select(Conversation.id).where(Conversation.contact_id.in_(select(people.c.contact_id)))
+    return Conversation.id.in_(union(theirs, select(said.c.conversation_id)))
 
 
 def unread_counts(user_id: uuid.UUID) -> dict[str, ScalarSelect[int]]:

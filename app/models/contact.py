@@ -90,6 +90,16 @@ class ContactPoint(TenantRow, Base):
     )
 
 
+class Tag(TenantRow, Base):
+    """A tag that a contact has. A trigger on contacts adds and removes these rows; the app only reads them."""
+
+    __tablename__ = "tags"
+
+    name: Mapped[str]
+
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+
+
 class CustomField(TenantRow, Base):
     __tablename__ = "custom_fields"
 

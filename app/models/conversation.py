@@ -71,7 +71,16 @@ class Conversation(TenantRow, Base):
             postgresql_where=text("starred"),
         ),
         Index(
-            "ix_conversations_snoozed", "snoozed_until", postgresql_where=text("snoozed_until is not null")
+            "ix_conversations_account_id_unread_of",
+            "account_id",
+            "assigned_to",
+            postgresql_where=text("unread_count > 0"),
+        ),
+        Index(
+            "ix_conversations_account_id_snoozed",
+            "account_id",
+            "snoozed_until",
+            postgresql_where=text("snoozed_until is not null"),
         ),
     )
 
