@@ -262,29 +262,33 @@ def test_search_follows_every_change(inside: Session, cast: Cast) -> None:
     assert search(inside, "gold") == search(inside, "rosa@") == []
 
 
+@pytest.mark.parametrize(
+    "asked", [{}, {"text": "twin"}, {"tag": "of two"}, {"text": "twin", "tag": "of two"}]
+)
 @pytest.mark.parametrize("sort", list(contact_list.SORTS))
 def test_pages_have_no_holes_and_no_repeats_in_both_directions(
-    inside: Session, cast: Cast, sort: str
+    inside: Session, cast: Cast, sort: str, asked: dict[str, str]
 ) -> None:
+    contacts.create(inside, cast.account, first_name="Single", tags=["of one"])
     for number in range(23):
-        made = contacts.create(inside, cast.account, first_name=f"Twin {number % 4}")
+        made = contacts.create(inside, cast.account, first_name=f"Twin {number % 4}", tags=["of two"])
         made.last_activity_at = now() - timedelta(hours=number % 5)
     inside.commit()
     forwards: list[uuid.UUID] = []
     pages = []
     after = ""
     while True:
-        page = contact_list.page(inside, sort=sort, after=after, size=5)
+        page = contact_list.page(inside, sort=sort, after=after, size=5, **asked)
         pages.append([one.id for one in page.contacts])
         forwards += pages[-1]
         if not page.older:
             break
         after = page.older
-    assert len(forwards) == len(set(forwards)) == 23
-    assert not contact_list.page(inside, sort=sort, size=5).newer
+    assert len(forwards) == len(set(forwards)) == 23 + (not asked)
+    assert not contact_list.page(inside, sort=sort, size=5, **asked).newer
     backwards = [pages[-1]]
     while page.newer:
-        page = contact_list.page(inside, sort=sort, before=page.newer, size=5)
+        page = contact_list.page(inside, sort=sort, before=page.newer, size=5, **asked)
         backwards.insert(0, [one.id for one in page.contacts])
     assert backwards == pages
 
