@@ -63,12 +63,18 @@ def _account_pages(slug: str) -> list[Item]:
     home, name = f"/a/{slug}", found.account.name
     pages = [
         _page("Inbox", f"{home}/inbox", "inbox", name),
+        _page("Calendar", f"{home}/calendar", "calendar", name),
+        _page("Bookings", f"{home}/bookings", "calendar-event", name),
+        _page("Book for somebody", f"{home}/bookings/new", "plus", "Bookings"),
+        _page("Working hours", f"{home}/settings/hours", "clock", "Bookings"),
+        _page("When the clocks change", f"{home}/settings/hours/rehearsal", "refresh", "Bookings"),
         _page("Contacts", f"{home}/contacts", "users", name),
         _page("Snippets", f"{home}/snippets", "template", name),
     ]
     if found.can_admin:
         pages += [
             _page("Connections", f"{home}/settings/connections", "plug-connected", "Settings"),
+            _page("Calendars", f"{home}/settings/calendars", "calendar-time", "Settings"),
             _page("Account settings", f"{home}/settings/account", "building-store", "Settings"),
             _page("People", f"{home}/settings/people", "user-plus", "Settings"),
             _page("Custom fields", f"{home}/settings/fields", "list-details", "Settings"),

@@ -1,0 +1,310 @@
+"""Bookings: the list with its filters, one booking with everything that happened to it, and what can be done with it.
+
+Booking for somebody is in booking_for.py; the times of the whole account are in calendar_screen.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from babel.numbers import get_currency_precision
+from flask import Blueprint, Response, g, make_response, render_template, request, url_for
+
+from app.core import htmx
+from app.core.clock import now
+from app.core.errors import Invalid
+from app.core.ids import parse_id
+from app.core.request_scope import actor, db
+from app.domain import access
+from app.domain.availability.zones import span_of_dates
+from app.domain.booking import book, calendars, diary, lists, offer, quietly
+from app.domain.booking.placing import SlotTaken
+from app.domain.notices import lists as notice_lists
+from app.integrations import calendars as outside
+from app.models.booking import Appointment, Booking
+from app.models.calendar import Calendar
+from app.models.contact import Contact
+from app.web import notices
+from app.web.context import words
+from app.web.zoned import Zoned, zone_of
+
+blueprint = Blueprint("bookings", __name__, url_prefix="/a/<account>/bookings")
+TABS = {
+    "upcoming": "Upcoming",
+    "requests": "Requests",
+    "past": "Past",
+    "no_show": "No-shows",
+    "cancelled": "Cancelled",
+}
+LONGEST_REASON = 300
+DAYS_OFFERED = 7
+
+
+@blueprint.context_processor
+def _clocks() -> dict[str, Any]:
+    return {"guest_clock": guest_clock}
+
+
+def guest_clock(name: str) -> Zoned:
+    """Times as a guest in that zone sees them."""
+    return Zoned(zone_of(name, g.account.zone), words().locale)
+
+
+@dataclass(frozen=True)
+class View:
+    """What part of the list is shown, as it stands in the address."""
+
+    tab: str = "upcoming"
+    q: str = ""
+    calendar: str = ""
+    host: str = ""
+    since: str = ""
+    until: str = ""
+    after: str = ""
+    before: str = ""
+
+    @classmethod
+    def asked(cls) -> "View":
+        held = {name: request.args.get(name, "").strip()[:200] for name in cls.__dataclass_fields__}
+        if held["tab"] not in TABS:
+            held["tab"] = "upcoming"
+        return cls(**held)
+
+    def url(self, **change: str) -> str:
+        held = {**asdict(self), **change}
+        if held["tab"] == "upcoming":
+            held.pop("tab")
+        return url_for(
+            "bookings.index", account=g.account.slug, **{k: text for k, text in held.items() if text}
+        )
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.q or self.calendar or self.host or self.since or self.until)
+
+    def wanted(self) -> lists.Filter:
+        zone: ZoneInfo = g.account.zone
+        first, last = _date(self.since), _date(self.until)
+        return lists.Filter(
+            tab=self.tab,
+            text=self.q,
+            calendar_id=parse_id(self.calendar) if self.calendar else None,
+            host_id=parse_id(self.host) if self.host else None,
+            since=diary.moment(span_of_dates(zone, first, first)[0]) if first else None,
+            until=diary.moment(span_of_dates(zone, last, last)[1]) if last else None,
+        )
+
+
+def _date(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if 1990 < found.year < 2100 else None
+
+
+@blueprint.get("")
+def index(account: str) -> Response:
+    view = View.asked()
+    people = access.people_of_account(db(), g.account)
+    values: dict[str, Any] = {
+        "view": view,
+        "page": lists.page(db(), view.wanted(), now(), after=view.after, before=view.before),
+        "tabs": TABS,
+        "requests": lists.count_requests(db(), now()),
+        "calendars": {each.id: each for each in _every_calendar()},
+        "people": people,
+        "names": {person.id: person.name for person in people},
+        "zoned": Zoned(g.account.zone, words().locale),
+        "nav": "bookings",
+    }
+    if not htmx.is_htmx():
+        return make_response(render_template("bookings/index.html", **values))
+    answer = make_response(render_template("bookings/_list.html", **values))
+    if not request.headers.get("HX-Current-URL", "").endswith(view.url()):
+        answer.headers["HX-Push-Url"] = view.url()
+    return answer
+
+
+def _every_calendar() -> list[Calendar]:
+    """Archived ones too: their bookings are still listed."""
+    return calendars.all_of(db()) + calendars.all_of(db(), archived=True)
+
+
+@blueprint.get("/<uuid:booking_id>")
+def show(account: str, booking_id: UUID) -> str:
+    return _page(book.get(db(), booking_id))
+
+
+def _page(booking: Booking, **more: Any) -> str:
+    appointment = lists.appointment(db(), booking.appointment_id)
+    people = {person.id: person for person in access.people_of_account(db(), g.account)}
+    calendar = calendars.get(db(), booking.calendar_id, archived=True)
+    contact = db().get(Contact, booking.contact_id) if booking.contact_id else None
+    values: dict[str, Any] = {
+        "booking": booking,
+        "appointment": appointment,
+        "calendar": calendar,
+        "contact": contact,
+        "people": people,
+        "lines": notice_lists.of_booking(db(), booking.id),
+        "zoned": Zoned(g.account.zone, words().locale),
+        "is_over": appointment.starts_at <= now(),
+        "price_micros": booking.price_cents * 10 ** (6 - get_currency_precision(booking.currency)),
+        "wrong": {},
+        "nav": "bookings",
+        **more,
+    }
+    return render_template("bookings/show.html", **values)
+
+
+def _done(
+    account: str, booking_id: UUID, text: str, *, kind: str = "success", undo: str = "", **fields: str
+) -> Response:
+    undo_url = url_for(undo, account=account, booking_id=booking_id) if undo else ""
+    notices.say(text, kind, undo_url=undo_url, undo_fields=fields)
+    return htmx.go_to(_back(account) or url_for(".show", account=account, booking_id=booking_id))
+
+
+def _back(account: str) -> str:
+    """Where the deed was done, when that was a page of this account."""
+    back = request.form.get("back", "")
+    return back if back.startswith(f"/a/{account}/") else ""
+
+
+def _try(booking: Booking, deed: Callable[[], None]) -> Response | None:
+    """The page with the sentence when it does not work; None when it did, and is committed."""
+    booking_id = booking.id
+    try:
+        deed()
+        if request.form.get("tell", "1") == "0":
+            quietly.tell_nobody(db(), booking, actor())
+    except Invalid as error:
+        db().rollback()
+        return make_response(_page(book.get(db(), booking_id), wrong=error.fields), 422)
+    db().commit()
+    return None
+
+
+@blueprint.post("/<uuid:booking_id>/accept")
+def accept(account: str, booking_id: UUID) -> Response:
+    booking = book.get(db(), booking_id)
+    refused = _try(booking, lambda: book.accept(db(), booking, actor()))
+    return refused or _done(account, booking_id, f"Accepted. {booking.guest_name} is told.")
+
+
+@blueprint.post("/<uuid:booking_id>/decline")
+def decline(account: str, booking_id: UUID) -> Response:
+    booking = book.get(db(), booking_id)
+    reason = request.form.get("reason", "")[:LONGEST_REASON]
+    refused = _try(booking, lambda: book.decline(db(), booking, actor(), reason))
+    return refused or _done(account, booking_id, f"Declined. {booking.guest_name} is told.")
+
+
+@blueprint.post("/<uuid:booking_id>/cancel")
+def cancel(account: str, booking_id: UUID) -> Response:
+    """A confirmation stands before it, since it cannot be undone: the time may be taken the next moment."""
+    booking = book.get(db(), booking_id)
+    reason = request.form.get("reason", "").strip()[:LONGEST_REASON]
+    refused = _try(booking, lambda: book.cancel(db(), booking, "host", reason, actor=actor()))
+    told = request.form.get("tell", "1") != "0"
+    text = f"Cancelled. {booking.guest_name} is {'told' if told else 'not told'}."
+    return refused or _done(account, booking_id, text)
+
+
+@blueprint.post("/<uuid:booking_id>/no-show")
+def no_show(account: str, booking_id: UUID) -> Response:
+    """The guest did not come; with `came` did after all."""
+    booking = book.get(db(), booking_id)
+    came = request.form.get("came") == "1"
+    refused = _try(booking, lambda: book.mark_no_show(db(), booking, actor(), came=came))
+    if refused:
+        return refused
+    text = f"{booking.guest_name} came after all" if came else f"{booking.guest_name} did not come"
+    return _done(account, booking_id, text, undo=".no_show", came="" if came else "1")
+
+
+@blueprint.post("/<uuid:booking_id>/notes")
+def note(account: str, booking_id: UUID) -> Response:
+    booking = book.get(db(), booking_id)
+    refused = _try(booking, lambda: book.note(db(), booking, request.form.get("notes", "")))
+    return refused or _done(account, booking_id, "Notes saved")
+
+
+@blueprint.get("/<uuid:booking_id>/move")
+def ask_move(account: str, booking_id: UUID) -> str:
+    """Free times from a date on; other times than these are set in the calendar."""
+    return _times(book.get(db(), booking_id))
+
+
+def _times(booking: Booking, **more: Any) -> str:
+    at = now()
+    calendar = calendars.get(db(), booking.calendar_id, archived=True)
+    appointment = lists.appointment(db(), booking.appointment_id)
+    zone: ZoneInfo = g.account.zone
+    today = at.astimezone(zone).date()
+    first = max(_date(request.values.get("on", "")) or booking.starts_at.astimezone(zone).date(), today)
+    minutes = int((appointment.ends_at - appointment.starts_at) / timedelta(minutes=1))
+    last = first + timedelta(days=DAYS_OFFERED - 1)
+    alone = appointment if calendar.kind != "class" else None
+    found = offer.slots_for(db(), calendar, minutes, first, last, zone, at, but=alone, within_rules=False)
+    values: dict[str, Any] = {
+        "booking": booking,
+        "calendar": calendar,
+        "offer": found,
+        "first": first,
+        "last": last,
+        "earlier": max(first - timedelta(days=DAYS_OFFERED), today) if first > today else None,
+        "later": last + timedelta(days=1),
+        "zoned": Zoned(zone, words().locale),
+        "wrong": {},
+        "nav": "bookings",
+        **more,
+    }
+    return render_template("bookings/move.html", **values)
+
+
+@blueprint.post("/<uuid:booking_id>/move")
+def move(account: str, booking_id: UUID) -> Response:
+    booking = book.get(db(), booking_id)
+    before = booking.starts_at
+    try:
+        starts_at = read_moment(request.form.get("at", ""))
+        fresh = _asked_outside(lists.appointment(db(), booking.appointment_id), starts_at)
+        book.reschedule(db(), booking, starts_at, "host", actor=actor(), fresh_busy=fresh.busy)
+        if request.form.get("tell") != "1":
+            quietly.tell_nobody(db(), booking, actor())
+    except (Invalid, SlotTaken) as error:
+        db().rollback()
+        wrong = (
+            error.fields
+            if isinstance(error, Invalid)
+            else {"at": "This time has just been taken. Choose another."}
+        )
+        return make_response(_times(book.get(db(), booking_id), wrong=wrong), 422)
+    db().commit()
+    when = Zoned(g.account.zone, words().locale).moment(booking.starts_at)
+    undo = ".move" if before > now() else ""
+    told = request.form.get("tell", "")
+    return _done(account, booking_id, f"Moved to {when}", undo=undo, at=before.isoformat(), tell=told)
+
+
+def read_moment(text: str) -> datetime:
+    """A moment of the form. Raises Invalid for at."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid({"at": "Choose a time."}) from error
+    if found.tzinfo is None or not 2000 < found.year < 2100:
+        raise Invalid({"at": "Choose a time."})
+    return found
+
+
+def _asked_outside(appointment: Appointment, starts_at: datetime) -> outside.FreshBusy:
+    """What the hosts' calendars say just now of the wanted time; ends the transaction."""
+    people = [host.user_id for host in appointment.hosts]
+    ends_at = starts_at + (appointment.ends_at - appointment.starts_at)
+    return outside.ask_free_busy(db(), people, starts_at, ends_at)

@@ -1,0 +1,187 @@
+"""Two pages that answer "why?": the X-ray of a day of one calendar, and the rehearsal of the next changes of the clocks.
+
+Hosts may look as well as admins; what an event of a linked calendar is called, only the person whose it is reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, g, render_template, request
+from flask_login import current_user
+
+from app.core.clock import now
+from app.core.request_scope import db
+from app.domain import access
+from app.domain.availability.explain import Candidate, Reason, Why
+from app.domain.booking import calendars, diary, xray
+from app.domain.booking import rehearsal as rehearsals
+from app.domain.booking.xray import XRay
+from app.models.user import User
+from app.web.context import words
+from app.web.zoned import Zoned
+
+blueprint = Blueprint("xray", __name__, url_prefix="/a/<account>/settings")
+SENTENCES = {
+    Why.OUTSIDE_HOURS: "Outside of the working hours",
+    Why.OTHER_HOURS: "This date has other hours",
+    Why.CLOSED_DATE: "Closed on this date",
+    Why.PAST: "Has gone by",
+    Why.NOTICE: "Too soon: guests book earlier than that",
+    Why.HORIZON: "Too far ahead",
+    Why.EVENT: "Busy",
+    Why.APPOINTMENT: "Booked",
+    Why.HOLD: "Somebody is booking it just now",
+    Why.ELSEWHERE: "Booked in another business",
+    Why.BUFFER: "Too close to",
+    Why.CAP_DAY: "The day's limit is reached",
+    Why.CAP_WEEK: "The week's limit is reached",
+    Why.FULL: "All seats are taken",
+    Why.STAND_IN: "Free, but only asked when nobody else is",
+}
+# So many quarters of an hour outside of hours in a row are one line.
+FOLDED = (Why.OUTSIDE_HOURS, Why.OTHER_HOURS, Why.CLOSED_DATE, Why.PAST)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One reason in words: `source` says where it comes from, `fresh` how new that knowledge is."""
+
+    text: str
+    source: str = ""
+    fresh: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One start, or a row of them that nobody asks about. `hosts` are (person, is free, reasons)."""
+
+    first: int
+    last: int
+    is_offered: bool
+    hosts: Sequence[tuple[UUID, bool, list[Told]]]
+    reasons: Sequence[Told]
+    seats_left: int | None
+    count: int = 1
+
+
+@blueprint.get("/calendars/<uuid:calendar_id>/why")
+def show(account: str, calendar_id: UUID) -> str:
+    calendar = calendars.get(db(), calendar_id)
+    zone: ZoneInfo = g.account.zone
+    today = now().astimezone(zone).date()
+    on = _day(today)
+    typed = request.args.get("duration", "")
+    duration = int(typed) if typed.isdigit() and int(typed) in calendar.durations else calendar.durations[0]
+    found = xray.look(db(), calendar, duration, on, zone, now())
+    zoned = Zoned(zone, words().locale)
+    people = {person.id: person for person in access.people_of_account(db(), g.account)}
+    return render_template(
+        "calendars/why.html",
+        calendar=calendar,
+        on=on,
+        earlier=on - timedelta(days=1),
+        later=on + timedelta(days=1),
+        today=today,
+        duration=duration,
+        lines=_lines(found, zoned, people),
+        found=found,
+        people=people,
+        zoned=zoned,
+        moment=diary.moment,
+        nav="calendars",
+    )
+
+
+def _day(today: date) -> date:
+    try:
+        on = date.fromisoformat(request.args.get("on", ""))
+    except ValueError:
+        return today
+    return on if abs((on - today).days) < 800 else today
+
+
+def _lines(found: XRay, zoned: Zoned, people: dict[UUID, User]) -> list[Line]:
+    lines: list[Line] = []
+    for candidate in found.candidates:
+        line = _line(candidate, found, zoned)
+        plain = _is_plain(candidate)
+        if plain and lines and lines[-1].count and _same(lines[-1], line):
+            last = lines.pop()
+            line = Line(last.first, line.last, False, last.hosts, last.reasons, None, last.count + 1)
+        lines.append(line)
+    return lines
+
+
+def _is_plain(candidate: Candidate) -> bool:
+    """Nothing but the hours or the clock speaks against it, for everybody."""
+    every = [reason for verdict in candidate.hosts for reason in verdict.reasons]
+    return not candidate.is_offered and bool(every) and all(reason.why in FOLDED for reason in every)
+
+
+def _same(one: Line, other: Line) -> bool:
+    return not one.is_offered and one.hosts == other.hosts and one.reasons == other.reasons
+
+
+def _line(candidate: Candidate, found: XRay, zoned: Zoned) -> Line:
+    hosts = [
+        (
+            verdict.user_id,
+            verdict.is_free,
+            [_told(reason, found, zoned) for reason in verdict.reasons],
+        )
+        for verdict in candidate.hosts
+    ]
+    return Line(
+        candidate.start,
+        candidate.start,
+        candidate.is_offered,
+        hosts,
+        [_told(reason, found, zoned) for reason in candidate.reasons],
+        candidate.seats_left,
+    )
+
+
+def _told(reason: Reason, found: XRay, zoned: Zoned) -> Told:
+    text = SENTENCES[reason.why]
+    if reason.label:
+        text = f"{text}: {reason.label}"
+    if reason.blocker is None:
+        return Told(text)
+    source = found.sources.get(reason.blocker.ref) if reason.blocker.ref else None
+    if source is None:
+        first, last = (diary.moment(each) for each in reason.blocker.core)
+        return Told(_joined(text, reason, SENTENCES[reason.blocker.why]), zoned.span(first, last))
+    own = source.user_id == current_user.user.id or reason.blocker.why is not Why.EVENT
+    title = (
+        source.title
+        if own and source.title
+        else "an event"
+        if reason.blocker.why is Why.EVENT
+        else "a booking"
+    )
+    where = f"{title}, {zoned.span(source.starts_at, source.ends_at)}, in {source.calendar}"
+    if source.is_tentative:
+        where += " (maybe)"
+    fresh = f"read {words().ago(source.synced_at)}" if source.synced_at else ""
+    return Told(text, where, fresh)
+
+
+def _joined(text: str, reason: Reason, other: str) -> str:
+    return f"{text} “{other}”" if reason.why is Why.BUFFER else text
+
+
+@blueprint.get("/hours/rehearsal")
+def rehearsal(account: str) -> str:
+    found = rehearsals.rehearse(db(), g.account, now())
+    locale = words().locale
+    values: dict[str, Any] = {
+        "found": found,
+        "zoned": Zoned(g.account.zone, locale),
+        "clock_of": lambda zone: Zoned(zone, locale),
+        "nav": "schedules",
+    }
+    return render_template("schedules/rehearsal.html", **values)
