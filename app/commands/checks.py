@@ -218,7 +218,7 @@ def provider_connections() -> Iterable[Finding]:
         if row.state != "connected":
             yield Finding(
                 f"{row.provider.capitalize()} of {row.slug}",
-                BAD if row.state == "reconnect_needed" else WARNING,
+                BAD if row.state in connections.LOST else WARNING,
                 row.last_error or row.state.replace("_", " "),
                 f"{runtime.current().settings.public_url}{connections.page_of(row.slug)}",
             )

@@ -157,7 +157,7 @@ def health(session: Session, agency_id: uuid.UUID, account_ids: list[uuid.UUID])
     return {row.account_id: Health(row.unread, row.failed, states.get(row.account_id, "")) for row in counted}
 
 
-_WORST_FIRST = ("reconnect_needed", "degraded", "connected", "disconnected")
+_WORST_FIRST = ("reconnect_needed", "revoked", "degraded", "pending_review", "connected", "disconnected")
 
 
 def suggest_slug(name: str) -> str:
