@@ -153,10 +153,11 @@ def _page(calendar: Calendar, part: str, wrong: dict[str, str] | None = None, **
 
 def _hosts_now(calendar: Calendar) -> dict[str, Any]:
     return {
+        "guests_choose": calendar.guests_choose_host,
         "wishes": {
             host.user_id: calendars.HostWish(host.user_id, host.schedule_id, host.weight, host.is_fallback)
             for host in calendar.hosts
-        }
+        },
     }
 
 
@@ -183,11 +184,15 @@ def set_hosts(account: str, calendar_id: UUID) -> Response:
     try:
         if wrong:
             raise Invalid(wrong)
-        calendars.set_hosts(db(), actor(), g.account, calendar, wishes)
+        choose = request.form.get("guests_choose") == "1"
+        calendars.set_hosts(db(), actor(), g.account, calendar, wishes, guests_choose=choose)
     except Invalid as error:
         db().rollback()
         typed = {wish.user_id: wish for wish in wishes}
-        page = _page(calendars.get(db(), calendar_id), "hosts", error.fields, wishes=typed)
+        choose = request.form.get("guests_choose") == "1"
+        page = _page(
+            calendars.get(db(), calendar_id), "hosts", error.fields, wishes=typed, guests_choose=choose
+        )
         return make_response(page, 422)
     db().commit()
     return _saved(account, calendar_id, "hosts")

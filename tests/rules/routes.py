@@ -5,15 +5,23 @@ A route with a parameter that is not known here fails the rules until somebody s
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import Flask
+from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from app.core import tenancy
+from app.core.clock import now
 from app.domain import custom_fields, media, snippets
+from app.domain.booking import book, calendars, schedules
+from app.domain.notices import rules as notice_rules
 from app.models.account import Account
+from app.models.booking import Booking
+from app.models.calendar import Calendar
 from app.models.contact import ContactPoint
 from app.models.replay import Replay
+from app.models.schedule import Schedule
 from app.models.user import LoginSession, User
 from app.models.webhook_event import WebhookEvent
 from tests.factories import Cast
@@ -106,7 +114,9 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
             state="dead",
         )
         replay = Replay(agency_id=account.agency_id, by_name=person.name, events=0)
+        rule = notice_rules.of_account(session, account)[0]
         session.add_all([event, replay])
+        booking, calendar, schedule = _booked(session, cast, account, person)
         session.commit()
     return {
         "account": account.slug,
@@ -124,4 +134,24 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
         "session_id": login.id,
         "event_id": event.id,
         "replay_id": replay.id,
+        "calendar_id": calendar.id,
+        "schedule_id": schedule.id,
+        "appointment_id": booking.appointment_id,
+        "booking_id": booking.id,
+        "rule_id": rule.id,
     }
+
+
+def _booked(
+    session: Session, cast: Cast, account: Account, person: User
+) -> tuple[Booking, Calendar, Schedule]:
+    """A calendar of that person with a booking of the day after tomorrow, and the hours made with it."""
+    actor = cast.actor(person)
+    calendar = calendars.create(
+        session, actor, account, name="Visit", kind="personal", duration=30, host_ids=[person.id]
+    )
+    at = now() + timedelta(days=2)
+    held = book.hold(session, calendar, at, 30, f"rules-{account.slug}", within_rules=False)
+    guest = book.Guest(name="Rosa Diaz", email="rosa@example.com", source="staff")
+    booking = book.confirm(session, held.id, guest)
+    return booking, calendar, schedules.of_account(session)[0]

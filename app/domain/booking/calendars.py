@@ -294,7 +294,13 @@ class HostWish:
 
 
 def set_hosts(
-    session: Session, actor: Actor, account: Account, calendar: Calendar, wishes: Sequence[HostWish]
+    session: Session,
+    actor: Actor,
+    account: Account,
+    calendar: Calendar,
+    wishes: Sequence[HostWish],
+    *,
+    guests_choose: bool = False,
 ) -> None:
     """Who hosts from now on, in this order. Appointments that stand keep theirs. Raises Invalid."""
     wrong: dict[str, str] = {}
@@ -317,6 +323,7 @@ def set_hosts(
             wrong[f"schedule.{wish.user_id}"] = "Choose hours of this person or of the business."
     if wrong:
         raise Invalid(wrong)
+    calendar.guests_choose_host = guests_choose and calendar.kind == "round_robin"
     present = {host.user_id: host for host in calendar.hosts}
     calendar.hosts[:] = [host for host in calendar.hosts if host.user_id in by_user]
     for position, wish in enumerate(by_user.values()):
