@@ -86,5 +86,5 @@ def takes_time(resource: dict[str, Any]) -> bool:
         return False
     if resource.get("eventType") == "workingLocation":
         return False
-    mine = next((each for each in resource.get("attendees") or [] if each.get("self")), {})
+    mine: dict[str, Any] = next((each for each in resource.get("attendees") or [] if each.get("self")), {})
     return bool(mine.get("responseStatus") != "declined")

@@ -77,7 +77,7 @@ def about_person() -> ResponseReturnValue:
     if "/oauth2/v2/" in request.path:
         return about_person_v2()
     caller = _somebody()
-    body = {"sub": caller.account.sub}
+    body: dict[str, str | bool] = {"sub": caller.account.sub}
     if EMAIL in caller.scopes:
         body |= {"email": caller.account.email, "email_verified": True}
     if PROFILE in caller.scopes:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rruleset, rrulestr
+from dateutil.rrule import rrule, rruleset, rrulestr
 
 from app.sandbox.google.errors import invalid
 from app.sandbox.google.records import Calendar, Event
@@ -117,6 +117,8 @@ def _rules(resource: dict[str, Any], calendar_zone: ZoneInfo) -> rruleset:
         kind = name.partition(";")[0].upper()
         if kind in ("RRULE", "EXRULE"):
             rule = rrulestr(f"RRULE:{_until_on_the_wall(value, zone)}", dtstart=start)
+            if not isinstance(rule, rrule):
+                raise ValueError(line)
             (rules.rrule if kind == "RRULE" else rules.exrule)(rule)
         elif kind in ("RDATE", "EXDATE"):
             for text in value.split(","):

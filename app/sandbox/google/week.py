@@ -148,7 +148,7 @@ def _shown(
 ) -> Shown:
     starts_at, ends_at = _span_here(occurrence, zone) if occurrence else _local_span(calendar, event, zone)
     all_day = is_all_day(event.resource["start"])
-    when = "All day" if all_day else f"{clock(starts_at, zone)} – {clock(ends_at, zone)}"
+    when = "All day" if all_day else hours(starts_at.astimezone(zone), ends_at.astimezone(zone))
     return Shown(
         id=occurrence.id if occurrence else event.id,
         calendar=calendar,
@@ -162,12 +162,15 @@ def _shown(
     )
 
 
-def clock(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%-I:%M %p}".replace(":00 ", " ")
+def hours(start: datetime, end: datetime) -> str:
+    """Like 8:45 – 9 AM."""
+    first, last = (f"{at:%-I:%M %p}".replace(":00 ", " ") for at in (start, end))
+    same_half = first[-2:] == last[-2:] and start.date() == end.date()
+    return f"{first[:-3] if same_half else first} – {last}"
 
 
 def _kind(resource: dict[str, Any]) -> str:
-    mine = next((each for each in resource.get("attendees") or [] if each.get("self")), {})
+    mine: dict[str, Any] = next((each for each in resource.get("attendees") or [] if each.get("self")), {})
     if mine.get("responseStatus") == "declined":
         return "declined"
     if resource.get("transparency") == "transparent":
