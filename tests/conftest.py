@@ -80,8 +80,6 @@ def settings(
                 "SMTP_URL": "smtp://127.0.0.1:1",
                 "MEDIA_DIR": media,
                 "LOG_LEVEL": "ERROR",
-                "GOOGLE_CLIENT_ID": "test-app",
-                "GOOGLE_CLIENT_SECRET": "test-app-secret",
             }
             | hosts(simulator.url)
         )

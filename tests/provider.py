@@ -88,10 +88,6 @@ def hosts(url: str) -> dict[str, str]:
         "GOOGLE_PEOPLE_BASE_URL": f"{url}/google/people",
         "GOOGLE_CLIENT_ID": "test-levelhead.apps.googleusercontent.com",
         "GOOGLE_CLIENT_SECRET": "test-google-secret",
-        "GOOGLE_ACCOUNTS_BASE_URL": f"{url}/google/accounts",
-        "GOOGLE_OAUTH_BASE_URL": f"{url}/google/oauth",
-        "GOOGLE_OIDC_BASE_URL": f"{url}/google/oidc",
-        "GOOGLE_WWW_BASE_URL": f"{url}/google/calendar",
     }
 
 

@@ -97,23 +97,24 @@ def record_list(
             .with_for_update()
         )
     }
-    is_first = not known
+    is_first, has_target = not known, _has_target(session, connection)
     seen = set()
     for one in listed:
         seen.add(one.ref)
         row = known.get(one.ref)
         if row is None:
+            main = is_first and one.is_primary
             row = LinkedCalendar(
                 account_id=connection.account_id,
                 connection_id=connection.id,
                 user_id=connection.user_id,
                 ref=one.ref,
-                checks_conflicts=is_first and one.is_primary,
+                name=one.name,
+                checks_conflicts=main,
+                takes_bookings=main and one.can_write and not has_target,
+                next_sync_at=at if main else None,
             )
             session.add(row)
-            if is_first and one.is_primary:
-                row.next_sync_at = at
-                row.takes_bookings = one.can_write and not _has_target(session, connection)
         row.name, row.timezone = one.name, one.timezone
         row.is_primary, row.can_write = one.is_primary, one.can_write
         if row.is_gone:
@@ -270,6 +271,7 @@ def conflict_calendars(
             LinkedCalendar.user_id.in_(people),
             LinkedCalendar.checks_conflicts,
             LinkedCalendar.is_gone.is_(False),
+            Connection.state != "disconnected",
         )
     )
     return [(row[0], row[1]) for row in rows]

@@ -168,7 +168,7 @@ def ask_free_busy(
     with ThreadPoolExecutor(min(MOST_AT_ONCE, len(questions))) as pool:
         answers = list(pool.map(lambda one: _answer(one, start, end), questions))
     busy = [stretch for answer in answers for stretch in answer.busy]
-    return FreshBusy(busy, frozenset().union(*(answer.unreadable for answer in answers)))
+    return FreshBusy(tuple(busy), frozenset().union(*(answer.unreadable for answer in answers)))
 
 
 def _questions(
@@ -220,7 +220,7 @@ def _answer(question: _Question, start: datetime, end: datetime) -> FreshBusy:
             if linked.id in question.by_events:
                 listed = account.between(linked.ref, ZoneInfo(linked.timezone), start, end)
                 busy += [(linked.user_id, *times) for event in listed if (times := _foreign_times(event))]
-        return FreshBusy(busy, frozenset(unreadable))
+        return FreshBusy(tuple(busy), frozenset(unreadable))
     except (ProviderError, CalendarGone, CursorExpired, LookupError, ValueError, TypeError) as error:
         log.warning(
             "free_busy.unreadable", connection=str(question.connection.id), error=type(error).__name__

@@ -4,9 +4,11 @@ Knows addresses, parameters and which fields we want; what the answers mean is i
 which knows tokens, quotas and retries. Guests are told by us, so no call lets Google send them anything.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import quote
+
+from app.integrations.http import ApiClient
 
 BASE = "https://www.googleapis.com/calendar/v3"
 QUIET = {"sendUpdates": "none"}
@@ -24,24 +26,12 @@ LIST = f"items({ONE}),nextPageToken,nextSyncToken,timeZone"
 WHOLE = "id,status,summary,description,location,start,end,etag,attendees,extendedProperties,hangoutLink,conferenceData"
 
 
-class Api(Protocol):
-    """What we need of app.integrations.http.ApiClient."""
-
-    def get(self, op: str, path: str, *, fields: str = "", cached: bool = False, **named: Any) -> Any: ...
-
-    def pages(
-        self, op: str, path: str, *, params: Mapping[str, Any] | None = None, **named: Any
-    ) -> Iterator[Json]: ...
-
-    def call(self, op: str, method: str, path: str, **named: Any) -> Any: ...
-
-
 def _at(calendar_ref: str, *rest: str) -> str:
     return "/".join(["calendars", quote(calendar_ref, safe=""), *(quote(part, safe="") for part in rest)])
 
 
 class CalendarApi:
-    def __init__(self, api: Api, patience_s: float | None = None) -> None:
+    def __init__(self, api: ApiClient, patience_s: float | None = None) -> None:
         self._api = api
         self._named: Json = {} if patience_s is None else {"patience_s": patience_s}
 
