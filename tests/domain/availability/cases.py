@@ -96,7 +96,7 @@ class World:
             earliest=pick((0, 0, middle - 3601, middle + 17)),
             latest=pick((1 << 40, 1 << 40, middle + 5 * 3600 + 1)),
             cap_day=pick((None, None, 1, 2)),
-            cap_week=pick((None, None, None, 2)),
+            cap_week=pick((None, None, 1, 2)),
             together=together,
             seats=pick((1, 5)) if together else 1,
         )
@@ -109,8 +109,8 @@ class World:
         )
         busy = merged(self._busy() for _ in range(self.random.choice((0, 2, 6, 15))))
         taken = [
-            self.random.randrange(self.since - 6 * DAY, self.until + 6 * DAY)
-            for _ in range(self.random.randrange(4))
+            self.random.randrange(self.since - 4 * DAY, self.until + 4 * DAY)
+            for _ in range(self.random.randrange(6))
         ]
         return Host(
             uuid.UUID(int=number),
@@ -136,7 +136,9 @@ class World:
 
     def _busy(self) -> Interval:
         start = self.random.randrange(self.since - 7200, self.until + 7200)
-        return start, start + self.random.choice((1, 60, 1800, 3601, 9000))
+        # Half of them end or begin where a slot may: touching is not overlapping.
+        start -= start % 300 if self.random.random() < 0.5 else 0
+        return start, start + self.random.choice((1, 300, 1800, 3601, 9000))
 
     def _standing(self) -> list[Standing]:
         if not self.rules.together or self.random.random() < 0.5:
