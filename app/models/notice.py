@@ -26,6 +26,8 @@ class NoticeRule(TenantRow, Base):
     subject: Mapped[str] = mapped_column(default="", server_default="")
     body: Mapped[str]
     is_active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    # Kept for the notices that were sent by it.
+    deleted_at: Mapped[datetime | None]
 
     __table_args__ = (
         tenant_key("notice_rules"),

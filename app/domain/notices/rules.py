@@ -10,9 +10,18 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
+from app.core.actor import Actor
+from app.core.clock import now
+from app.core.errors import Invalid, NotFound
+from app.core.folding import clean
+from app.domain import audit
+from app.domain.notices import words
 from app.models.account import Account
+from app.models.calendar import Calendar
 from app.models.notice import NoticeRule
 
+LONGEST_AHEAD = 30 * 24 * 60
+MOST_REMINDERS = 6
 Key = tuple[str, str, str]
 
 
@@ -144,14 +153,14 @@ def of_account(session: Session, account: Account) -> list[NoticeRule]:
     made = [
         NoticeRule(
             account_id=account.id,
-            occasion=words.occasion,
-            channel=words.channel,
-            audience=words.audience,
-            minutes_before=words.minutes_before,
-            subject=words.subject,
-            body=words.body,
+            occasion=first.occasion,
+            channel=first.channel,
+            audience=first.audience,
+            minutes_before=first.minutes_before,
+            subject=first.subject,
+            body=first.body,
         )
-        for words in DEFAULTS
+        for first in DEFAULTS
     ]
     session.add_all(made)
     session.flush()
@@ -167,7 +176,10 @@ def in_force(session: Session, account: Account, calendar_id: uuid.UUID) -> list
     """The rules that are switched on for a calendar."""
     found = session.scalars(
         select(NoticeRule)
-        .where(or_(NoticeRule.calendar_id.is_(None), NoticeRule.calendar_id == calendar_id))
+        .where(
+            NoticeRule.deleted_at.is_(None),
+            or_(NoticeRule.calendar_id.is_(None), NoticeRule.calendar_id == calendar_id),
+        )
         .order_by(NoticeRule.id)
     ).all()
     own = [rule for rule in found if rule.calendar_id is not None]
@@ -180,7 +192,127 @@ def _read(session: Session, calendar_id: uuid.UUID | None) -> list[NoticeRule]:
     return list(
         session.scalars(
             select(NoticeRule)
-            .where(NoticeRule.calendar_id.is_not_distinct_from(calendar_id))
+            .where(NoticeRule.calendar_id.is_not_distinct_from(calendar_id), NoticeRule.deleted_at.is_(None))
             .order_by(NoticeRule.id)
         )
     )
+
+
+# What people do with them
+
+
+def get(session: Session, rule_id: uuid.UUID) -> NoticeRule:
+    found = session.get(NoticeRule, rule_id)
+    if found is None or found.deleted_at is not None:
+        raise NotFound
+    return found
+
+
+def save(
+    session: Session, actor: Actor, rule: NoticeRule, *, subject: str, body: str, minutes_before: int
+) -> None:
+    """Raises Invalid for subject, body and minutes_before. Notices that wait say the new words when they fire; reminders
+    that are planned keep their time."""
+    wrong: dict[str, str] = {}
+    try:
+        words.check(subject, body, channel=rule.channel, audience=rule.audience)
+    except Invalid as error:
+        wrong |= error.fields
+    if rule.occasion == "reminder" and not 5 <= minutes_before <= LONGEST_AHEAD:
+        wrong["minutes_before"] = "Between 5 minutes and 30 days before it begins."
+    if wrong:
+        raise Invalid(wrong)
+    rule.subject, rule.body = clean(subject), body.strip()
+    rule.minutes_before = minutes_before if rule.occasion == "reminder" else 0
+    session.flush()
+    _note(session, actor, rule, "notice.changed")
+
+
+def switch(session: Session, actor: Actor, rule: NoticeRule, on: bool) -> None:
+    rule.is_active = on
+    session.flush()
+    _note(session, actor, rule, "notice.switched_on" if on else "notice.switched_off")
+
+
+def reset(session: Session, actor: Actor, rule: NoticeRule) -> None:
+    """The words it began with; a reminder keeps its time."""
+    first = next((w for w in DEFAULTS if (w.occasion, w.channel, w.audience) == key_of(rule)), None)
+    if first is not None:
+        rule.subject, rule.body = first.subject, first.body
+        session.flush()
+        _note(session, actor, rule, "notice.reset")
+
+
+def own_words(session: Session, actor: Actor, rule: NoticeRule, calendar: Calendar) -> NoticeRule:
+    """A copy for one calendar, which replaces the account's there."""
+    made = NoticeRule(
+        account_id=rule.account_id,
+        calendar_id=calendar.id,
+        occasion=rule.occasion,
+        channel=rule.channel,
+        audience=rule.audience,
+        minutes_before=rule.minutes_before,
+        subject=rule.subject,
+        body=rule.body,
+        is_active=rule.is_active,
+    )
+    session.add(made)
+    session.flush()
+    _note(session, actor, made, "notice.added")
+    return made
+
+
+def add_reminder(
+    session: Session,
+    actor: Actor,
+    account: Account,
+    *,
+    channel: str,
+    minutes_before: int,
+    calendar: Calendar | None,
+) -> NoticeRule:
+    """With the words reminders begin with. Raises Invalid."""
+    if channel not in ("sms", "email"):
+        raise Invalid({"channel": "Choose text or mail."})
+    if not 5 <= minutes_before <= LONGEST_AHEAD:
+        raise Invalid({"minutes_before": "Between 5 minutes and 30 days before it begins."})
+    present = of_calendar(session, calendar.id) if calendar else of_account(session, account)
+    reminders = [rule for rule in present if rule.occasion == "reminder"]
+    if len(reminders) >= MOST_REMINDERS:
+        raise Invalid({"": f"At most {MOST_REMINDERS} reminders."})
+    if any((rule.channel, rule.minutes_before) == (channel, minutes_before) for rule in reminders):
+        raise Invalid({"minutes_before": "There is one at that time already."})
+    first = next(w for w in DEFAULTS if (w.occasion, w.channel) == ("reminder", channel))
+    made = NoticeRule(
+        account_id=account.id,
+        calendar_id=calendar.id if calendar else None,
+        occasion="reminder",
+        channel=channel,
+        audience="guest",
+        minutes_before=minutes_before,
+        subject=first.subject,
+        body=first.body,
+    )
+    session.add(made)
+    session.flush()
+    _note(session, actor, made, "notice.added")
+    return made
+
+
+def can_delete(rule: NoticeRule) -> bool:
+    """The others can be switched off, and would only be missed."""
+    return rule.occasion == "reminder" or rule.calendar_id is not None
+
+
+def delete(session: Session, actor: Actor, rule: NoticeRule) -> None:
+    """What waits of it is not sent; what was sent by it stays told. Raises Invalid for one that can only be switched off."""
+    if not can_delete(rule):
+        raise Invalid({"": "This one can be switched off, not deleted."})
+    rule.is_active, rule.deleted_at = False, now()
+    session.flush()
+    _note(session, actor, rule, "notice.deleted")
+
+
+def _note(session: Session, actor: Actor, rule: NoticeRule, action: str) -> None:
+    name = f"{rule.occasion} by {rule.channel} to {rule.audience}"
+    audit.note(session, actor, action, name, account_id=rule.account_id)

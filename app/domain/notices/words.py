@@ -7,11 +7,13 @@ showed; a host reads the business's.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from app.core import formats, runtime
+from app.core.clock import now
 from app.core.errors import Invalid
+from app.core.ids import new_id
 from app.domain.booking import links
 from app.domain.snippets import VARIABLE
 from app.models.account import Account
@@ -39,7 +41,7 @@ VARIABLES = (
 )
 _KNOWN = {name for name, _ in VARIABLES}
 # A link that lets whoever opens it sign in nowhere belongs to the team's mails only.
-_HOSTS_ONLY = {"booking.host_link", "guest.contact"}
+HOSTS_ONLY = {"booking.host_link", "guest.contact"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _unknown(text: str, audience: str) -> str:
     strange = list(dict.fromkeys(name for name in names if name not in _KNOWN))
     if strange:
         return f"There is no {{{{{strange[0]}}}}}. Choose one of the variables below."
-    private = next((name for name in names if audience == "guest" and name in _HOSTS_ONLY), "")
+    private = next((name for name in names if audience == "guest" and name in HOSTS_ONLY), "")
     if private:
         return f"{{{{{private}}}}} is for your team; guests cannot be sent it."
     if "{{" in VARIABLE.sub("", text):
@@ -135,3 +137,27 @@ def _duration(minutes: int) -> str:
     hours, rest = divmod(minutes, 60)
     parts = [f"{hours} h" if hours else "", f"{rest} min" if rest else ""]
     return " ".join(filter(None, parts))
+
+
+def sample(account: Account, calendar: Calendar | None) -> Told:
+    """Somebody who booked tomorrow at ten, to show what words will look like. Nothing of it is stored."""
+    calendar = calendar or Calendar(
+        id=new_id(), slug="first-visit", name="First visit", location_kind="phone"
+    )
+    day = now().astimezone(account.zone) + timedelta(days=1)
+    starts_at = day.replace(hour=10, minute=0, second=0, microsecond=0)
+    appointment = Appointment(
+        id=new_id(),
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(minutes=(calendar.durations or [30])[0]),
+        location=calendar.location_text or account.address or "We call you",
+        revision=0,
+    )
+    booking = Booking(
+        id=new_id(),
+        guest_name="Rosa Diaz",
+        guest_email="rosa@example.com",
+        guest_phone="+12125550123",
+        guest_timezone=account.timezone,
+    )
+    return Told(account, calendar, appointment, booking, ("Dr. Kim",))
