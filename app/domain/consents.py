@@ -226,8 +226,8 @@ def _row_for(session: Session, attempt: OAuthAttempt, identity: Identity) -> Con
         raise ConsentFailed("This connection is gone. Make a new one.", attempt)
     if row.external_ref != identity.ref:
         raise WrongAccount(
-            f"You chose {identity.name}, but this connection is to {row.name}. Begin once more and choose {row.name}; "
-            f"{identity.name} can be connected as a new one.",
+            f"You chose {identity.name}, but this connection is to {row.name}. Begin once more and choose {row.name}."
+            + ("" if attempt.link_id else f" {identity.name} can be connected as a new one."),
             attempt,
         )
     return row

@@ -42,6 +42,7 @@ def _pages() -> list[Item]:
     pages = _account_pages(request.args.get("account", ""))
     if role:
         pages.append(_page("Accounts", "/agency/accounts", "building", "Agency"))
+        pages.append(_page("Connections of all accounts", "/agency/connections", "plug-connected", "Agency"))
     if role == "owner":
         pages.append(_page("New account", "/agency/accounts/new", "plus", "Agency"))
         pages.append(_page("People of the agency", "/agency/people", "users", "Agency"))

@@ -15,6 +15,7 @@ from app.core.throttle import Throttle
 from app.domain import connect_links
 from app.domain.connect_links import Opened
 from app.integrations import consent
+from app.web.context import Words
 from app.web.oauth import LINK_TOKEN, THANKS, browser_secret, moving_on, provider_of
 
 blueprint = Blueprint("reconnect", __name__, url_prefix="/reconnect")
@@ -83,6 +84,7 @@ def _page(found: Opened, problem: str = "") -> str:
         provider=provider,
         features=wanted,
         problem=problem,
+        words=Words(found.account),
     )
 
 
