@@ -142,7 +142,7 @@ def show(account: str, booking_id: UUID) -> str:
 def _page(booking: Booking, **more: Any) -> str:
     appointment = lists.appointment(db(), booking.appointment_id)
     people = {person.id: person for person in access.people_of_account(db(), g.account)}
-    calendar = calendars.get(db(), booking.calendar_id, archived=True)
+    calendar = db().get_one(Calendar, booking.calendar_id)
     contact = db().get(Contact, booking.contact_id) if booking.contact_id else None
     values: dict[str, Any] = {
         "booking": booking,
@@ -242,8 +242,8 @@ def ask_move(account: str, booking_id: UUID) -> str:
 
 def _times(booking: Booking, **more: Any) -> str:
     at = now()
-    calendar = calendars.get(db(), booking.calendar_id, archived=True)
-    appointment = lists.appointment(db(), booking.appointment_id)
+    calendar = db().get_one(Calendar, booking.calendar_id)
+    appointment = db().get_one(Appointment, booking.appointment_id)
     zone: ZoneInfo = g.account.zone
     today = at.astimezone(zone).date()
     first = max(_date(request.values.get("on", "")) or booking.starts_at.astimezone(zone).date(), today)

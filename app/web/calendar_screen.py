@@ -25,6 +25,7 @@ from app.domain.availability.zones import span_of_dates
 from app.domain.booking import book, calendars, diary, lists, quietly
 from app.domain.booking.placing import SlotTaken
 from app.models.booking import Appointment
+from app.models.calendar import Calendar
 from app.models.linked_calendar import BusyTime
 from app.models.user import User
 from app.web import notices
@@ -214,7 +215,7 @@ def appointment(account: str, appointment_id: UUID) -> str:
 
 
 def _drawer(found: Appointment, **more: Any) -> str:
-    calendar = calendars.get(db(), found.calendar_id, archived=True)
+    calendar = db().get_one(Calendar, found.calendar_id)
     people = {person.id: person for person in access.people_of_account(db(), g.account)}
     look = Look.asked()
     values: dict[str, Any] = {
@@ -262,7 +263,7 @@ def ask_move(account: str, appointment_id: UUID) -> Response:
 
 
 def _move(found: Appointment, look: Look, **more: Any) -> str:
-    calendar = calendars.get(db(), found.calendar_id, archived=True)
+    calendar = db().get_one(Calendar, found.calendar_id)
     locale = words().locale
     living = [each for each in found.bookings if each.state in LIVING]
     guests = {
