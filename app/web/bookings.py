@@ -150,7 +150,7 @@ def _page(booking: Booking, **more: Any) -> str:
         "calendar": calendar,
         "contact": contact,
         "people": people,
-        "lines": notice_lists.of_booking(db(), booking.id),
+        "notices": notice_lists.of_booking(db(), booking.id),
         "zoned": Zoned(g.account.zone, words().locale),
         "is_over": appointment.starts_at <= now(),
         "price_micros": booking.price_cents * 10 ** (6 - get_currency_precision(booking.currency)),

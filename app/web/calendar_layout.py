@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 ROW = 5
 DAY = 1440
-LEAST_ROWS = 4
+LEAST_ROWS = 3
 MOST_LANES = 6
 # Shown when nothing lies outside.
 FIRST_HOUR, LAST_HOUR = 7, 20

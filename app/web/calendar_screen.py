@@ -45,7 +45,6 @@ def _clocks() -> dict[str, Any]:
     return {"guest_clock": guest_clock}
 
 
-
 @dataclass(frozen=True)
 class Look:
     """What is looked at, as it stands in the address."""
@@ -74,11 +73,8 @@ class Look:
     @property
     def first(self) -> date:
         if self.view == "week":
-            return self.on - timedelta(days=self.on.weekday())
-        if self.view == "month":
-            first = self.on.replace(day=1)
-            return first - timedelta(days=first.weekday())
-        return self.on
+            return _begin_of_week(self.on)
+        return _begin_of_week(self.on.replace(day=1)) if self.view == "month" else self.on
 
     @property
     def count(self) -> int:
@@ -119,6 +115,11 @@ def show(account: str) -> str:
     people = access.people_of_account(db(), g.account)
     values = _values(look, people) | {"nav": "calendar"}
     return render_template("calendar/_screen.html" if htmx.is_htmx() else "calendar/index.html", **values)
+
+
+def _begin_of_week(on: date) -> date:
+    """Sunday or Monday, as people there count."""
+    return on - timedelta(days=(on.weekday() - words().locale.first_week_day) % 7)
 
 
 def _values(look: Look, people: list[User]) -> dict[str, Any]:

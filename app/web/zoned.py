@@ -4,7 +4,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton, get_timezone_location
+from babel.dates import format_date, format_interval, format_skeleton, get_timezone_location
 
 from app.core import formats
 
@@ -45,13 +45,12 @@ class Zoned:
         return format_skeleton("yMMMM", _at(on), locale=self.locale)
 
     def range(self, first: date, last: date) -> str:
-        """Days of a week, in as few words as they need."""
-        if first == last:
-            return self.long_day(first)
-        if first.month == last.month:
-            return self.month(first)
-        begins, ends = (format_skeleton("yMMM", _at(day), locale=self.locale) for day in (first, last))
-        return f"{begins} – {ends}"
+        """Nov 16 – 22, 2026"""
+        return (
+            self.long_day(first)
+            if first == last
+            else format_interval(first, last, "yMMMd", locale=self.locale)
+        )
 
     def moment(self, at: datetime) -> str:
         """Mon, Nov 23, 10:00 AM EST"""
