@@ -11,7 +11,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.commands.demo import scripts, simulator, telling
+from app.commands.demo import bookables, google, scripts, simulator, telling
 from app.commands.demo.businesses import AGENCY, BUSINESSES, PASSWORD, PEOPLE, Business
 from app.commands.demo.scripts import Line, Script
 from app.commands.demo.telling import Stage
@@ -62,6 +62,7 @@ def seed(settings: Settings, demo: bool, if_empty: bool) -> None:
     for business in BUSINESSES:
         simulator.register_account(settings.simulator_url, business)
         fill(settings, actor, places[business.facts.slug], business, people)
+        offer_bookings(settings, actor, places[business.facts.slug], business, people)
     click.echo(f"The demo agency {AGENCY} is there: {len(BUSINESSES)} businesses, {len(PEOPLE)} people.")
 
 
@@ -126,6 +127,20 @@ def fill(
             telling.tell(stage, script, phone)
             if "handset" in script.flags:
                 simulator.register_handset(settings.simulator_url, phone, script.name, business)
+        session.commit()
+
+
+def offer_bookings(
+    settings: Settings, actor: Actor, account: Account, business: Business, people: dict[str, User]
+) -> None:
+    """Connects the hosts' calendars at Google, then opens the books of the business."""
+    if google.is_played(settings):
+        for key in bookables.hosts_of(business):
+            with tenancy.session_for() as session:
+                google.connect(session, account, people[key])
+    with tenancy.session_for() as session:
+        tenancy.enter_account(session, account.id)
+        bookables.open_books(session, actor, account, business, people)
         session.commit()
 
 
