@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
-from app.domain import connections, contacts, webhooks
+from app.domain import connections, consents, contacts, webhooks
 from app.domain.sending import abandoned, breaker, expiry, followup, reports
 from app.integrations import registry
 from app.models.account import Account
@@ -74,6 +74,7 @@ def each_hour() -> None:
     kept = timedelta(days=runtime.current().settings.webhook_payload_days)
     with tenancy.session_for() as session:
         erased = webhooks.erase_payloads(session, kept)
+        consents.forget_old(session)
         session.execute(delete(LoginSession).where(LoginSession.expires_at < now() - timedelta(days=30)))
         session.commit()
     if erased:

@@ -1,4 +1,4 @@
-"""`levelhead connect twilio`: the same steps as on the connections page, each printed."""
+"""`levelhead connect`: Twilio with the same steps as on the connections page, each printed; for Google, where to go."""
 
 import re
 import sys
@@ -9,6 +9,7 @@ from app.commands.start import Trouble, actor_of, needs_runtime, the_account
 from app.config import Settings
 from app.core import tenancy
 from app.integrations import connect as connecting
+from app.integrations import registry
 from app.models.agency import Agency
 from app.models.connection import Connection
 
@@ -71,6 +72,22 @@ def connect_twilio(
             session, actor_of(agency), account, "twilio", credentials, messaging_service or None
         )
     show_steps(made)
+
+
+@connect.command("google")
+@click.option("--account", "slug", required=True, metavar="SLUG", help="The account in Levelhead.")
+@needs_runtime
+def connect_google(settings: Settings, slug: str) -> None:
+    """Print where a Google account is connected: that needs a browser, and somebody signed in there."""
+    provider = registry.oauth_provider("google")
+    with tenancy.session_for() as session:
+        account = the_account(session, slug)
+    if not provider.is_set_up:
+        raise Trouble(
+            "GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET are not set; see docs/guides/google.md. The redirect address of the "
+            f"client is {provider.redirect_uri}"
+        )
+    click.echo(f"Open {settings.public_url}/a/{account.slug}/connect/google")
 
 
 def _check(credentials: dict[str, str], service: str | None) -> None:
