@@ -20,7 +20,19 @@ from rq.job import Job
 from app.config import ConfigError, Settings, load
 from app.core import jobs, logs, runtime
 from app.integrations import registry
-from workers import housekeeping, inbound, mails, media, passing, sends, stopping, syncs, tables, tokens
+from workers import (
+    housekeeping,
+    inbound,
+    mails,
+    media,
+    passing,
+    remains,
+    sends,
+    stopping,
+    syncs,
+    tables,
+    tokens,
+)
 
 log = structlog.get_logger()
 
@@ -114,6 +126,7 @@ class Family:
         self.ending = False
 
     def start(self) -> None:
+        remains.clear(self.settings.redis_url)
         for queue, default in COUNTS.items():
             count = int(os.environ.get(f"WORKERS_{queue.upper()}", default))
             for _ in range(count):
@@ -135,6 +148,7 @@ class Family:
             if queue is None or self.ending:
                 continue
             log.warning("worker.restarted", queue=queue, status=status)
+            remains.clear(self.settings.redis_url)
             time.sleep(0.5)
             if not self.ending:
                 self.children[_fork(queue, self.settings)] = queue

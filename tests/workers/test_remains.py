@@ -1,0 +1,59 @@
+"""A worker that was killed leaves nothing in RQ that would count as running."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from flask import Flask
+from rq import Queue, Worker
+
+from app.core import runtime
+from workers import remains
+
+_HOLDS_A_JOB = """
+import sys, time
+import redis
+from rq import Queue
+from rq.executions import prepare_execution
+from workers.boot import OurJob, QueueWorker
+connection = redis.Redis.from_url(sys.argv[1])
+queue = Queue("chores", connection=connection, serializer="json", job_class=OurJob)
+worker = QueueWorker([queue], connection=connection, serializer="json", job_class=OurJob)
+worker.register_birth()
+job = queue.enqueue("workers.housekeeping.each_hour", job_timeout=120)
+worker.prepare_execution(job)
+worker.prepare_job_execution(job)
+print("holds it", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_job_of_a_killed_worker_is_not_taken_for_running(app: Flask) -> None:
+    found = runtime.current()
+    queue = Queue("chores", connection=found.redis, serializer="json")
+    child = subprocess.Popen(
+        [sys.executable, "-c", _HOLDS_A_JOB, found.settings.redis_url],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.getcwd()},
+    )
+    try:
+        assert child.stdout and child.stdout.readline().strip() == b"holds it"
+        assert queue.started_job_registry.count == 1
+        assert remains.clear(found.settings.redis_url) == 0
+        assert queue.started_job_registry.count == 1
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait(10)
+        if child.stdout:
+            child.stdout.close()
+    begin = time.monotonic()
+    assert remains.clear(found.settings.redis_url) == 1
+    assert queue.started_job_registry.count == 0
+    assert Worker.all(connection=found.redis) == []
+    assert time.monotonic() - begin < 5
+
+
+def test_redis_away_is_no_reason_to_stop() -> None:
+    assert remains.clear("redis://127.0.0.1:1") == 0

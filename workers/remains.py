@@ -1,0 +1,75 @@
+"""What RQ keeps of a worker that was killed: its name, and the job in its hands, which would count as running for minutes.
+
+The job itself needs nobody: it was a bell, the rows say what is to be done, and the sweep rings again. Only workers of this
+machine are looked at, since a process id of another says nothing here; those are left to RQ's own cleaning.
+"""
+
+import os
+import socket
+from pathlib import Path
+
+import redis
+import structlog
+from rq import Queue, Worker
+from rq.exceptions import NoSuchJobError
+from rq.executions import Execution
+from rq.job import Job
+
+from app.core.jobs import QUEUES
+
+log = structlog.get_logger()
+
+
+def clear(redis_url: str) -> int:
+    """Gives the number of dead workers. Redis away is no reason to stop: without it there is nothing to clear."""
+    connection = redis.Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=1)
+    try:
+        dead = [worker for worker in Worker.all(connection=connection) if _is_dead(worker)]
+        for worker in dead:
+            for name in QUEUES:
+                _clear_queue(connection, name, worker.name)
+            worker.register_death()
+    except (redis.RedisError, OSError) as error:
+        log.warning("remains.left", error=type(error).__name__)
+        return 0
+    finally:
+        connection.close()
+    return len(dead)
+
+
+def _is_dead(worker: Worker) -> bool:
+    if worker.hostname != socket.gethostname() or not worker.pid:
+        return False
+    try:
+        os.kill(worker.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _is_zombie(worker.pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+def _clear_queue(connection: "redis.Redis", name: str, worker_name: str) -> None:
+    registry = Queue(name, connection=connection, serializer="json").started_job_registry
+    keys: list[bytes] = connection.zrange(registry.key, 0, -1)  # type: ignore[assignment]
+    for key in keys:
+        execution = Execution.from_composite_key(key.decode(), connection)
+        try:
+            execution.refresh()
+            if execution.worker_name != worker_name:
+                continue
+            job = Job.fetch(execution.job_id, connection=connection, serializer="json")
+        except (ValueError, NoSuchJobError):
+            continue
+        with connection.pipeline() as pipeline:
+            execution.delete(job, pipeline)
+            pipeline.execute()
+        job.delete()
+        log.warning("job.orphaned", function=job.func_name[:100], worker=worker_name)
