@@ -4,7 +4,7 @@ the account as well. Reading them is calendar_sync.py's, writing event_writes.py
 """
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,7 +34,7 @@ class Linked:
 
     @property
     def is_read(self) -> bool:
-        return self.calendar.checks_conflicts or self.calendar.takes_bookings
+        return self.calendar.next_sync_at is not None
 
 
 def linked_of(session: Session, account_id: uuid.UUID, linked_id: uuid.UUID) -> LinkedCalendar:
@@ -68,15 +68,12 @@ def overview(
     if people is not None:
         query = query.where(LinkedCalendar.user_id.in_(people))
     rows = session.execute(query).all()
-    counted = dict(
-        session.execute(
-            select(BusyTime.linked_calendar_id, func.count())
-            .where(BusyTime.linked_calendar_id.in_([row[0].id for row in rows]))
-            .group_by(BusyTime.linked_calendar_id)
-        )
-        .tuples()
-        .all()
-    )
+    counts = session.execute(
+        select(BusyTime.linked_calendar_id, func.count())
+        .where(BusyTime.linked_calendar_id.in_([row[0].id for row in rows]))
+        .group_by(BusyTime.linked_calendar_id)
+    ).all()
+    counted = {row[0]: row[1] for row in counts}
     return [Linked(row[0], row[1], row[2], counted.get(row[0].id, 0)) for row in rows]
 
 
@@ -155,6 +152,26 @@ def _stop_reading(session: Session, linked: LinkedCalendar) -> None:
     linked.sync_error, linked.sync_failures, linked.look_again = None, 0, False
 
 
+def answer(
+    session: Session,
+    actor: Actor,
+    account_id: uuid.UUID,
+    user_id: uuid.UUID,
+    rows: Sequence[LinkedCalendar],
+    conflicts: Collection[uuid.UUID],
+    target: uuid.UUID | None,
+    at: datetime,
+) -> None:
+    """Both questions for all calendars of a person at once, as the page asks them. Raises Invalid."""
+    chosen = next((row for row in rows if row.id == target), None)
+    if target is not None and chosen is None:
+        raise NotFound
+    take_bookings(session, actor, account_id, user_id, chosen, at)
+    for row in rows:
+        if not row.is_gone:
+            check_conflicts(session, actor, row, row.id in conflicts, at)
+
+
 def check_conflicts(session: Session, actor: Actor, linked: LinkedCalendar, on: bool, at: datetime) -> None:
     """Whether what stands in it keeps bookings away. Switched on it is read anew; until then its person counts as
     unreadable. Switched off, its busy times are forgotten at once."""
@@ -165,7 +182,7 @@ def check_conflicts(session: Session, actor: Actor, linked: LinkedCalendar, on: 
     linked.checks_conflicts = on
     if on:
         _read_anew(session, linked, at)
-    elif linked.takes_bookings:
+    elif linked.takes_bookings or _has_events(session, linked, at):
         session.execute(delete(BusyTime).where(BusyTime.linked_calendar_id == linked.id))
     else:
         _stop_reading(session, linked)
@@ -190,17 +207,20 @@ def take_bookings(
     those that stand in another calendar stay there."""
     if linked is not None and (linked.is_gone or not linked.can_write or linked.user_id != user_id):
         raise Invalid({"": "Bookings cannot be written to this calendar."})
-    others = update(LinkedCalendar).where(
-        LinkedCalendar.account_id == account_id,
-        LinkedCalendar.user_id == user_id,
-        LinkedCalendar.takes_bookings,
+    before = session.scalar(
+        select(LinkedCalendar).where(
+            LinkedCalendar.account_id == account_id,
+            LinkedCalendar.user_id == user_id,
+            LinkedCalendar.takes_bookings,
+        )
     )
-    if linked is not None:
-        if linked.takes_bookings:
-            return
-        others = others.where(LinkedCalendar.id != linked.id)
-    session.execute(others.values(takes_bookings=False))
-    session.flush()
+    if before is linked:
+        return
+    if before is not None:
+        before.takes_bookings = False
+        if not before.checks_conflicts and not _has_events(session, before, at):
+            _stop_reading(session, before)
+        session.flush()
     if linked is None:
         audit.note(session, actor, "linked_calendar.no_target", "", account_id=account_id)
         return
@@ -210,6 +230,23 @@ def take_bookings(
     _write_waiting(session, linked, at)
     jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
     _note(session, actor, linked, "linked_calendar.target")
+
+
+def _has_events(session: Session, linked: LinkedCalendar, at: datetime) -> bool:
+    """Bookings to come stand in it, whose changes we want to hear of."""
+    return bool(
+        session.scalar(
+            select(
+                select(Appointment.id)
+                .where(
+                    Appointment.linked_calendar_id == linked.id,
+                    Appointment.event_etag.is_not(None),
+                    Appointment.ends_at > at,
+                )
+                .exists()
+            )
+        )
+    )
 
 
 def _write_waiting(session: Session, linked: LinkedCalendar, at: datetime) -> None:

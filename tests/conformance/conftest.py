@@ -54,8 +54,8 @@ class Double:
     def fault(self, **order: Any) -> None:
         self.admin("fault", provider="twilio", **order)
 
-    def calls(self, method: str, ending: str) -> list[dict[str, Any]]:
-        found = self.admin("requests?provider=twilio")
+    def calls(self, method: str, ending: str, provider: str = "twilio") -> list[dict[str, Any]]:
+        found = self.admin(f"requests?provider={provider}")
         rows = found if isinstance(found, list) else found["requests"]
         return [r for r in rows if r["method"].upper() == method and r["path"].split("?")[0].endswith(ending)]
 
