@@ -26,17 +26,18 @@ def hold(session: Session, calendar: Calendar, wish: Wish, client_key: str, at: 
     """Raises NotFree; call inside a savepoint."""
     locks.take_form(session, calendar.account_id, client_key)
     held = _of_form(session, client_key)
-    if held is not None and held.state in ("requested", "confirmed", "no_show"):
-        return session.get_one(Appointment, held.appointment_id)
-    if held is not None and held.cancelled_by != "expired" and held.state == "cancelled":
-        raise Invalid({"": "This booking was cancelled. Please start anew."})
     before = session.get_one(Appointment, held.appointment_id) if held is not None else None
     locks.take_hosts(
         session, [*placing.hosts_of(session, calendar), *(_people(session, before) if before else ())], at
     )
     if held is not None and before is not None:
+        # What the form came to may have been decided while the locks were waited for.
         session.refresh(before)
         session.refresh(held)
+        if held.state in ("requested", "confirmed", "no_show"):
+            return before
+        if held.state == "cancelled" and held.cancelled_by != "expired":
+            raise Invalid({"": "This booking was cancelled. Please start anew."})
         if _is_same(session, calendar, before, held, wish):
             _renew(before, held, at)
             return before
