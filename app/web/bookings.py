@@ -44,8 +44,9 @@ DAYS_OFFERED = 7
 
 
 @blueprint.context_processor
-def _clocks() -> dict[str, Any]:
-    return {"guest_clock": guest_clock}
+def clocks() -> dict[str, Any]:
+    """For templates/bookings/_parts.html; the calendar's pages use it as well."""
+    return {"guest_clock": guest_clock, "read_moment": datetime.fromisoformat}
 
 
 def guest_clock(name: str) -> Zoned:

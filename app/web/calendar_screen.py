@@ -20,7 +20,7 @@ from app.core.clock import now
 from app.core.errors import Invalid
 from app.core.ids import parse_id
 from app.core.request_scope import actor, db
-from app.domain import access
+from app.domain import access, outside_changes
 from app.domain.availability.zones import span_of_dates
 from app.domain.booking import book, calendars, diary, lists, quietly
 from app.domain.booking.placing import SlotTaken
@@ -29,7 +29,7 @@ from app.models.calendar import Calendar
 from app.models.linked_calendar import BusyTime
 from app.models.user import User
 from app.web import notices
-from app.web.bookings import guest_clock
+from app.web.bookings import clocks
 from app.web.calendar_layout import Item, arrange
 from app.web.context import words
 from app.web.zoned import Zoned, zone_of
@@ -39,10 +39,7 @@ VIEWS = {"day": "Day", "week": "Week", "month": "Month", "list": "List"}
 LIST_DAYS = 14
 LIVING = ("confirmed", "requested")
 
-
-@blueprint.context_processor
-def _clocks() -> dict[str, Any]:
-    return {"guest_clock": guest_clock}
+blueprint.context_processor(clocks)
 
 
 @dataclass(frozen=True)
@@ -325,3 +322,26 @@ def _after_move(account: str, found: Appointment, look: Look, before: datetime) 
     fields = {"to": old, "tell": "1" if told else ""}
     notices.say(text, undo_url=back if before > now() else "", undo_fields=fields)
     return htmx.go_to(look.url(on=zoned.date(found.starts_at)))
+
+
+@blueprint.post("/appointments/<uuid:appointment_id>/asked")
+def answer(account: str, appointment_id: UUID) -> Response:
+    """What the host did to the event at the provider: the booking follows, or the event is put back."""
+    found = lists.appointment(db(), appointment_id)
+    follows = request.form.get("answer") == "follow"
+    back = url_for(".appointment", account=account, appointment_id=appointment_id)
+    try:
+        if follows:
+            outside_changes.accept(db(), found, actor())
+        else:
+            outside_changes.undo(db(), found, now())
+    except (Invalid, SlotTaken) as error:
+        db().rollback()
+        text = "Another appointment of the host is then."
+        notices.say(" ".join(error.fields.values()) if isinstance(error, Invalid) else text, "warning")
+        return htmx.go_to(back)
+    db().commit()
+    notices.say(
+        "The booking follows, and the guest is told" if follows else "The event is put back as it was"
+    )
+    return htmx.go_to(back)

@@ -4,7 +4,7 @@ Hosts may look as well as admins; what an event of a linked calendar is called, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,8 +19,7 @@ from app.domain import access
 from app.domain.availability.explain import Candidate, Reason, Why
 from app.domain.booking import calendars, diary, xray
 from app.domain.booking import rehearsal as rehearsals
-from app.domain.booking.xray import XRay
-from app.models.user import User
+from app.domain.booking.xray import Source, XRay
 from app.web.context import words
 from app.web.zoned import Zoned
 
@@ -42,16 +41,13 @@ SENTENCES = {
     Why.FULL: "All seats are taken",
     Why.STAND_IN: "Free, but only asked when nobody else is",
 }
-# So many quarters of an hour outside of hours in a row are one line.
-FOLDED = (Why.OUTSIDE_HOURS, Why.OTHER_HOURS, Why.CLOSED_DATE, Why.PAST)
 
 
 @dataclass(frozen=True)
 class Told:
-    """One reason in words: `source` says where it comes from, `fresh` how new that knowledge is."""
+    """One reason in words; `fresh` says how new the knowledge is."""
 
     text: str
-    source: str = ""
     fresh: str = ""
 
 
@@ -87,7 +83,7 @@ def show(account: str, calendar_id: UUID) -> str:
         later=on + timedelta(days=1),
         today=today,
         duration=duration,
-        lines=_lines(found, zoned, people),
+        lines=_lines(found, zoned),
         found=found,
         people=people,
         zoned=zoned,
@@ -104,26 +100,21 @@ def _day(today: date) -> date:
     return on if abs((on - today).days) < 800 else today
 
 
-def _lines(found: XRay, zoned: Zoned, people: dict[UUID, User]) -> list[Line]:
+def _lines(found: XRay, zoned: Zoned) -> list[Line]:
+    """Times in a row that are not offered for the very same reasons are one line."""
     lines: list[Line] = []
     for candidate in found.candidates:
         line = _line(candidate, found, zoned)
-        plain = _is_plain(candidate)
-        if plain and lines and lines[-1].count and _same(lines[-1], line):
+        if lines and _same(lines[-1], line):
             last = lines.pop()
-            line = Line(last.first, line.last, False, last.hosts, last.reasons, None, last.count + 1)
+            line = replace(last, last=line.last, count=last.count + 1)
         lines.append(line)
     return lines
 
 
-def _is_plain(candidate: Candidate) -> bool:
-    """Nothing but the hours or the clock speaks against it, for everybody."""
-    every = [reason for verdict in candidate.hosts for reason in verdict.reasons]
-    return not candidate.is_offered and bool(every) and all(reason.why in FOLDED for reason in every)
-
-
 def _same(one: Line, other: Line) -> bool:
-    return not one.is_offered and one.hosts == other.hosts and one.reasons == other.reasons
+    same = one.hosts == other.hosts and one.reasons == other.reasons and one.seats_left == other.seats_left
+    return same and not one.is_offered and not other.is_offered
 
 
 def _line(candidate: Candidate, found: XRay, zoned: Zoned) -> Line:
@@ -151,27 +142,24 @@ def _told(reason: Reason, found: XRay, zoned: Zoned) -> Told:
         text = f"{text}: {reason.label}"
     if reason.blocker is None:
         return Told(text)
+    joint = " " if reason.why is Why.BUFFER else ": "
     source = found.sources.get(reason.blocker.ref) if reason.blocker.ref else None
     if source is None:
-        first, last = (diary.moment(each) for each in reason.blocker.core)
-        return Told(_joined(text, reason, SENTENCES[reason.blocker.why]), zoned.span(first, last))
-    own = source.user_id == current_user.user.id or reason.blocker.why is not Why.EVENT
-    title = (
-        source.title
-        if own and source.title
-        else "an event"
-        if reason.blocker.why is Why.EVENT
-        else "a booking"
-    )
-    where = f"{title}, {zoned.span(source.starts_at, source.ends_at)}, in {source.calendar}"
-    if source.is_tentative:
-        where += " (maybe)"
+        span = zoned.span(*map(diary.moment, reason.blocker.core))
+        return Told(f"{text}{joint}{span}")
+    where = _named(source, is_event=reason.blocker.why is Why.EVENT)
+    maybe = " (maybe)" if source.is_tentative else ""
     fresh = f"read {words().ago(source.synced_at)}" if source.synced_at else ""
-    return Told(text, where, fresh)
+    return Told(f"{text}{joint}{where}, {zoned.span(source.starts_at, source.ends_at)}{maybe}", fresh)
 
 
-def _joined(text: str, reason: Reason, other: str) -> str:
-    return f"{text} “{other}”" if reason.why is Why.BUFFER else text
+def _named(source: Source, *, is_event: bool) -> str:
+    """Another person's event has neither title nor calendar here."""
+    if not is_event:
+        return f"{source.title or 'a booking'} in {source.calendar}"
+    if source.user_id != current_user.user.id:
+        return "an event of a linked calendar"
+    return f"{source.title or 'an event'} in {source.calendar}"
 
 
 @blueprint.get("/hours/rehearsal")

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from babel import Locale
-from babel.dates import format_date, format_interval, format_skeleton, get_timezone_location
+from babel.dates import format_date, format_interval, format_skeleton, format_time, get_timezone_location
 
 from app.core import formats
 
@@ -55,6 +55,10 @@ class Zoned:
     def moment(self, at: datetime) -> str:
         """Mon, Nov 23, 10:00 AM EST"""
         return f"{self.short_day(self.date(at))}, {self.clock(at)}"
+
+    def wall(self, naive: datetime) -> str:
+        """A time of day on the wall, of no moment in particular."""
+        return format_time(naive, "short", locale=self.locale)
 
     def zone_label(self, at: datetime) -> str:
         place = get_timezone_location(self.zone, locale=self.locale, return_city=True)

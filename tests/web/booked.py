@@ -61,7 +61,9 @@ def make_booking(
     key = new_id().hex
     with inside(cast.account) as session:
         calendar = session.get_one(Calendar, calendar.id)
-        held = book.hold(session, calendar, at.astimezone(UTC), calendar.durations[0], key, within_rules=False)
+        held = book.hold(
+            session, calendar, at.astimezone(UTC), calendar.durations[0], key, within_rules=False
+        )
         guest = book.Guest(name=name, phone=phone, timezone=timezone, source=source)
         made = book.confirm(session, held.id, guest, client_key=key)
         session.commit()
