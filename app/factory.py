@@ -1,7 +1,5 @@
 """The web app, wired in reading order: runtime, request life, sign-in, pages, integrations, errors."""
 
-import time
-import uuid
 from typing import Any
 
 import structlog
@@ -12,14 +10,13 @@ from htmx_flask import Htmx
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.config import Settings, load
-from app.core import htmx, logs, request_scope, runtime, security
+from app.core import compress, htmx, logs, request_log, request_scope, runtime, security
 from app.core.actor import Actor
+from app.core.provider_lane import App
 from app.core.tenancy import enter_account
 from app.domain import access
 from app.integrations import registry
 from app.web import context, error_pages, identity, pages
-
-log = structlog.get_logger()
 
 # The largest form a person sends: a text with ten pictures. Webhooks have a smaller limit of their own.
 LARGEST_REQUEST = 25 * 1024 * 1024
@@ -32,7 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load()
     logs.set_up(settings.log_level)
     runtime.install(runtime.build(settings))
-    app = Flask("app", template_folder="../templates", static_folder="../static")
+    app = App("app", template_folder="../templates", static_folder="../static")
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SESSION_COOKIE_HTTPONLY=True,
@@ -57,27 +54,23 @@ def create_app(settings: Settings | None = None) -> Flask:
     context.set_up(app)
     for blueprint in pages.BLUEPRINTS:
         app.register_blueprint(blueprint)
+    for blueprint in pages.WITHOUT_COOKIES:
+        csrf.exempt(blueprint)
     for integration in registry.INTEGRATIONS:
-        app.register_blueprint(integration.blueprint)
+        app.add_provider(integration.blueprint)
         csrf.exempt(integration.blueprint)
     error_pages.set_up(app)
     return app
 
 
 def _set_up_request_life(app: Flask) -> None:
-    app.before_request(_begin)
+    app.before_request(request_log.begin)
     app.before_request(_need_sign_in)
     app.before_request(_enter_account)
     app.after_request(security.add_headers)
-    app.after_request(_log_request)
+    app.after_request(compress.files_gzipped)
+    app.after_request(request_log.finish)
     app.teardown_request(request_scope.close_db)
-
-
-def _begin() -> None:
-    g.started = time.perf_counter()
-    g.request_id = uuid.uuid4().hex[:12]
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
 def _need_sign_in() -> Response | None:
@@ -110,15 +103,3 @@ def _enter_account() -> None:
     g.account = g.access.account
     enter_account(request_scope.db(), g.account.id)
     structlog.contextvars.bind_contextvars(account=slug)
-
-
-def _log_request(response: Response) -> Response:
-    if request.endpoint != "static":
-        log.info(
-            "request",
-            method=request.method,
-            endpoint=request.endpoint,
-            status=response.status_code,
-            ms=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
-        )
-    return response

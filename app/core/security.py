@@ -38,3 +38,11 @@ def add_headers(response: Response) -> Response:
     headers.add("Vary", "HX-Request")
     headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def add_headers_for_machines(response: Response) -> None:
+    """On answers that no browser is meant to show."""
+    headers = response.headers
+    headers.add("Content-Security-Policy", POLICY)
+    headers.add("X-Content-Type-Options", "nosniff")
+    headers.add("Cache-Control", "no-store")
