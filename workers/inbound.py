@@ -1,5 +1,7 @@
 """Handles what providers told us: load, translate by the integration, hand to the domain."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -7,19 +9,21 @@ from app.core import bells, jobs, runtime
 from app.core.clock import now
 from app.core.ids import parse_id
 from app.core.tenancy import enter_account
-from app.domain import calendar_sync, inbound, webhooks
+from app.domain import calendar_sync, inbound, webhook_drain
+from app.domain.channels import Report
 from app.domain.sending import reports, settle
 from app.domain.webhooks import Effect, Event, Ignore, TryLater
 from app.integrations import registry
 from app.integrations.base import TextIntegration
 from app.models.account import Account
 from app.models.connection import Connection, Sender
+from app.models.message import Message
 from workers import stopping
 
 
 def drain() -> None:
     bells.take_down(runtime.current().redis, jobs.DRAIN_INBOUND.function, ())
-    webhooks.drain(handle, stopping.keep_on)
+    webhook_drain.drain(handle, stopping.keep_on, {"status": handle_reports})
 
 
 def handle(session: Session, event: Event) -> Effect:
@@ -32,7 +36,7 @@ def handle(session: Session, event: Event) -> Effect:
     if event.kind == "inbound":
         return _text(session, event, registry.adapter_for(event.provider), account, connection)
     if event.kind == "status":
-        return _report(session, event, registry.adapter_for(event.provider))
+        return _report(session, event)
     if event.kind == "calendar_push":
         return _push(session, event)
     # Never ignored: during an update a worker of the next version knows it, and it is a dead letter when none does.
@@ -65,15 +69,42 @@ def _text(
     return Effect(message.contact_id, message.id)
 
 
-def _report(session: Session, event: Event, integration: TextIntegration) -> Effect:
-    report = integration.parse_report(event.payload)
-    words = reports.ErrorWords(integration.explain, integration.retry_helps)
-    try:
-        message = reports.apply_report(session, report, words)
-    except reports.NotYetKnown as error:
+def handle_reports(session: Session, events: Sequence[Event]) -> list[Effect | Ignore | TryLater]:
+    """Reports of one account about its texts, in one transaction, which the caller commits."""
+    connected = set(
+        session.scalars(select(Connection.id).where(Connection.account_id == events[0].account_id))
+    )
+    found: dict[int, Effect | Ignore | TryLater] = {}
+    by_provider: dict[str, list[int]] = {}
+    for place, event in enumerate(events):
+        if event.connection_id in connected:
+            by_provider.setdefault(event.provider, []).append(place)
+        else:
+            found[place] = Ignore("Its connection is gone.")
+    for provider, places in by_provider.items():
+        integration = registry.adapter_for(provider)
+        told = [integration.parse_report(events[place].payload) for place in places]
+        words = reports.ErrorWords(integration.explain, integration.retry_helps)
+        messages = reports.apply_reports(session, told, words)
+        for place, report, message in zip(places, told, messages, strict=True):
+            found[place] = _effect(session, report, message)
+    return [found[place] for place in range(len(events))]
+
+
+def _report(session: Session, event: Event) -> Effect:
+    found = handle_reports(session, [event])[0]
+    if isinstance(found, Effect):
+        return found
+    raise found
+
+
+def _effect(
+    session: Session, report: Report, message: Message | reports.NotYetKnown
+) -> Effect | Ignore | TryLater:
+    if isinstance(message, reports.NotYetKnown):
         if report.message_id is None:
-            raise Ignore("It is about a text that was not sent from here.") from error
-        raise TryLater("The text it is about is not there (yet).") from error
+            return Ignore("It is about a text that was not sent from here.")
+        return TryLater("The text it is about is not there (yet).")
     if report.code == settle.OPTED_OUT_AT_PROVIDER and message.state == "failed":
         settle.opted_out_at_provider(session, message)
     return Effect(message.contact_id, message.id)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.core.clock import now
 from app.core.errors import NotFound
@@ -134,6 +134,27 @@ def lock_of_message(session: Session, message_id: uuid.UUID) -> tuple[Conversati
         select(Message).where(Message.id == message_id).execution_options(populate_existing=True)
     ).one()
     return conversation, message
+
+
+def lock_of_messages(
+    session: Session, ids: set[uuid.UUID]
+) -> tuple[dict[uuid.UUID, Conversation], dict[uuid.UUID, Message]]:
+    """Many at once, by their ids; conversations always in the order of theirs, so that nobody waits in a circle. The
+    words of a message are loaded only when they are asked for."""
+    talks = session.scalars(
+        select(Conversation)
+        .where(Conversation.id.in_(select(Message.conversation_id).where(Message.id.in_(ids))))
+        .order_by(Conversation.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    messages = session.scalars(
+        select(Message)
+        .options(defer(Message.body), defer(Message.trace), defer(Message.data))
+        .where(Message.id.in_(ids))
+        .execution_options(populate_existing=True)
+    ).all()
+    return {talk.id: talk for talk in talks}, {message.id: message for message in messages}
 
 
 def receive(conversation: Conversation, message: Message, preview: str = "") -> None:

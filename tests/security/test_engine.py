@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from app.core import jobs, runtime, tenancy
 from app.core.clock import now
 from app.core.ids import new_id
-from app.domain import consent, webhooks
+from app.domain import consent, webhook_drain, webhooks
 from app.domain.sending import claim, queue, senders
 from app.integrations.twilio.adapter import TwilioChannel
 from app.models.account import Account
@@ -239,7 +239,7 @@ def test_what_people_wrote_is_not_in_the_reason_of_a_failed_event(
         payload={},
         headers={},
     )
-    webhooks.drain(broken, lambda: True)
+    webhook_drain.drain(broken, lambda: True)
     with tenancy.session_for() as session:
         event = session.scalars(select(WebhookEvent)).one()
     assert event.state == "failed" and event.error

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.core import pulse, runtime, tenancy
 from app.core.clock import now
-from app.domain import webhooks
+from app.domain import webhook_drain, webhooks
 from app.models.audit import AuditEntry
 from app.models.breaker import CircuitBreaker
 from app.models.connection import Connection
@@ -313,7 +313,7 @@ def test_a_replay_that_fails_again_says_so(
     dead = come_in(client, line)
     kill(dead)
     record = ana.post(f"{DESK}/replays", data={"event": str(dead.id)}).location
-    webhooks.drain(_break, lambda: True)
+    webhook_drain.drain(_break, lambda: True)
     page = page_of(ana, record)
     assert "It failed again" in page and "RuntimeError: still broken" in page
 

@@ -5,7 +5,7 @@ be an older one that comes late. Status names: https://www.twilio.com/docs/messa
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -64,16 +64,42 @@ def advance(message: Message, status: str) -> bool:
 
 
 def apply_report(session: Session, report: Report, words: ErrorWords) -> Message:
-    """Finds the text by the provider's id, else by ours; keeps the report and moves the state. The caller commits.
+    """For one report; raises NotYetKnown when there is no such text in this account. The caller commits."""
+    found = apply_reports(session, [report], words)[0]
+    if isinstance(found, NotYetKnown):
+        raise found
+    return found
 
-    Raises NotYetKnown when there is no such text in this account.
-    """
-    conversation, message = _find(session, report)
+
+def apply_reports(
+    session: Session, reports: Sequence[Report], words: ErrorWords
+) -> list[Message | NotYetKnown]:
+    """Finds each text by the provider's id, else by ours; keeps the reports and moves the states, in the given order.
+    The number of queries does not depend on that of reports. The caller commits."""
+    ids = _message_ids(session, reports)
+    talks, messages = conversations.lock_of_messages(session, {one for one in ids if one is not None})
+    found: list[Message | NotYetKnown] = []
+    settled: set[uuid.UUID] = set()
+    for report, message_id in zip(reports, ids, strict=True):
+        message = messages.get(message_id) if message_id is not None else None
+        if message is None:
+            found.append(NotYetKnown(report.ref))
+            continue
+        if _apply(session, talks[message.conversation_id], message, report, words):
+            settled.add(message.id)
+        found.append(message)
+    # Whatever a report says, the provider has the text: it must never be sent again.
+    session.execute(delete(OutboxEntry).where(OutboxEntry.message_id.in_(settled)))
+    return found
+
+
+def _apply(session: Session, talk: Conversation, message: Message, report: Report, words: ErrorWords) -> bool:
+    """False for a report about an earlier try, which is kept and changes nothing."""
     if message.provider_ref is not None and message.provider_ref != report.ref:
         history.note(
             session, message, "report", report.status, "About another try of this text.", report.code
         )
-        return message
+        return False
     if message.provider_ref is None:
         message.provider_ref = report.ref
     moved = advance(message, report.status)
@@ -81,12 +107,10 @@ def apply_report(session: Session, report: Report, words: ErrorWords) -> Message
     if RANKS.get(report.status, ("", 0))[0] == "failed":
         text = _explain_failure(message, report, words, moved)
     history.note(session, message, "report", report.status, text, report.code)
-    # Whatever the report says, the provider has the text: it must never be sent again.
-    session.execute(delete(OutboxEntry).where(OutboxEntry.message_id == message.id))
     if not moved and message.state in ("checking", "sending"):
         advance(message, "sent")
-    conversations.touch(session, conversation, message)
-    return message
+    conversations.touch(session, talk, message)
+    return True
 
 
 def _explain_failure(message: Message, report: Report, words: ErrorWords, moved: bool) -> str:
@@ -100,14 +124,17 @@ def _explain_failure(message: Message, report: Report, words: ErrorWords, moved:
     return sentence
 
 
-def _find(session: Session, report: Report) -> tuple[Conversation, Message]:
-    message_id: uuid.UUID | None = session.scalar(
-        select(Message.id).where(Message.provider_ref == report.ref, Message.direction == "out")
-    )
-    if message_id is None and report.message_id is not None:
-        message_id = session.scalar(
-            select(Message.id).where(Message.id == report.message_id, Message.direction == "out")
+def _message_ids(session: Session, reports: Sequence[Report]) -> list[uuid.UUID | None]:
+    out = select(Message.provider_ref, Message.id).where(Message.direction == "out")
+    by_ref = {
+        ref: message_id
+        for ref, message_id in session.execute(
+            out.where(Message.provider_ref.in_({report.ref for report in reports}))
         )
-    if message_id is None:
-        raise NotYetKnown(report.ref)
-    return conversations.lock_of_message(session, message_id)
+    }
+    ours = {report.message_id for report in reports if report.ref not in by_ref and report.message_id}
+    known = {row.id for row in session.execute(out.where(Message.id.in_(ours)))} if ours else set()
+    return [
+        by_ref.get(report.ref) or (report.message_id if report.message_id in known else None)
+        for report in reports
+    ]
