@@ -87,7 +87,7 @@ def _page(provider: OAuthProvider, connection: Connection | None = None) -> str:
     on = set(connection.features if connection else ()) | {request.args.get("feature", "calendar")}
     return render_template(
         "connections/consent.html",
-        nav="connections" if g.access.can_admin else "calendars",
+        nav="connections" if g.access.can_admin else "linked-calendars",
         provider=provider,
         connection=connection,
         features=[feature for feature in provider.features if feature.key in on],
@@ -96,9 +96,9 @@ def _page(provider: OAuthProvider, connection: Connection | None = None) -> str:
 
 
 def _back_to(connection: Connection | None) -> str:
-    """Where one lands afterwards: the settings of calendars for whoever may not see the connections."""
+    """Where one lands afterwards: the linked calendars for whoever may not see the connections."""
     home = f"/a/{g.account.slug}/settings/"
-    return home + ("connections" if g.access.can_admin else "calendars")
+    return home + ("connections" if g.access.can_admin else "linked-calendars")
 
 
 def _leave(provider: OAuthProvider, connection: Connection | None = None) -> Response:

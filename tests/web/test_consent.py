@@ -249,7 +249,7 @@ def test_a_shared_google_account_is_not_taken_back_from_the_other(
 def test_a_member_connects_their_own_and_no_other(client: FlaskClient, google: Google, cast: Cast):
     sign_in(client, cast.cleo)
     answer = connect(client, google, CONNECT)
-    assert answer.location == "/a/bright-dental/settings/calendars"
+    assert answer.location == "/a/bright-dental/settings/linked-calendars"
     made = only_connection()
     assert made.user_id == cast.cleo.id
     assert client.get(f"{HOME}/{made.id}/reconnect").location == f"{CONNECT}/{made.id}"
