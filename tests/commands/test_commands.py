@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from app.cli import cli
 from app.commands import checks, doctor, start
@@ -21,8 +21,11 @@ from app.config import Settings
 from app.core import runtime, tenancy
 from app.domain import passwords
 from app.models.account import Account
+from app.models.booking import Booking
+from app.models.calendar import Calendar
 from app.models.connection import Connection, Sender
 from app.models.contact import Contact
+from app.models.linked_calendar import BusyTime
 from app.models.message import Message
 from app.models.user import Membership, User
 from app.models.webhook_event import WebhookEvent
@@ -279,8 +282,14 @@ def test_the_demo_is_seeded_once_and_quickly(run: Run) -> None:
     with tenancy.session_for(accounts["harbor-plumbing"].id) as session:
         states = set(session.scalars(select(Message.state).distinct()))
     assert {"received", "delivered", "failed", "refused"} <= states
+    books = {slug: books_of(account) for slug, account in accounts.items()}
+    assert {slug: kept["calendars"] for slug, kept in books.items()} == dict.fromkeys(accounts, 2)
+    # Each host is connected, and read before anything was booked.
+    assert {slug: kept["google"] for slug, kept in books.items()} == dict.fromkeys(accounts, 2)
+    assert all(kept["bookings"] >= 4 and kept["busy"] > 20 for kept in books.values())
     assert run("seed", "--demo", "--if-empty").exit_code == 0
     assert {slug: contacts_of(account) for slug, account in accounts.items()} == before
+    assert {slug: books_of(account) for slug, account in accounts.items()} == books
     with tenancy.session_for() as session:
         assert (
             session.scalar(select(func.count()).select_from(Sender).where(Sender.webhook_state == "set")) == 4
@@ -288,6 +297,27 @@ def test_the_demo_is_seeded_once_and_quickly(run: Run) -> None:
         names = session.scalars(select(User.email).order_by(User.email)).all()
     listed = run("demo-people").output
     assert all(email in listed for email in names)
+
+
+def books_of(account: Account) -> dict[str, int]:
+    with tenancy.session_for(account.id) as session:
+
+        def count(query: Select[tuple[int]]) -> int:
+            return session.scalar(query) or 0
+
+        connected = select(func.count()).select_from(Connection)
+        return {
+            "calendars": count(select(func.count()).select_from(Calendar)),
+            "bookings": count(select(func.count()).select_from(Booking)),
+            "busy": count(select(func.count()).select_from(BusyTime)),
+            "google": count(
+                connected.where(
+                    Connection.account_id == account.id,
+                    Connection.provider == "google",
+                    Connection.state == "connected",
+                )
+            ),
+        }
 
 
 def contacts_of(account: Account) -> int:
