@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urljoin, urlsplit
 
-import requests
+import urllib3
 
 from app.core.errors import Permanent, ProviderError, Temporary
 from app.integrations.twilio import wire
-from app.integrations.twilio.client import CONNECT_S, READ_S, shared_session
+from app.integrations.twilio.client import CONNECT_S, READ_S, basic, shared_pool
 
 PATH = re.compile(
     r"/2010-04-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})/Messages/[A-Z]{2}[0-9a-fA-F]{32}/Media/ME[0-9a-fA-F]{32}"
@@ -33,17 +33,27 @@ def fetch(url: str, limit_bytes: int, credentials: Mapping[str, str], api_base: 
     here = api_base + place[0]
     user = credentials.get("api_key_sid") or credentials["account_sid"]
     secret = credentials.get("api_key_secret" if credentials.get("api_key_sid") else "auth_token", "")
-    auth: tuple[str, str] | None = (user, secret)
+    headers = {"Authorization": basic(user, secret)}
     ends = time.monotonic() + WHOLE_FETCH_S
     for _ in range(MOST_HOPS):
         try:
-            with shared_session().get(
-                here, auth=auth, stream=True, allow_redirects=False, timeout=(CONNECT_S, READ_S)
-            ) as response:
-                if not response.is_redirect:
+            response = shared_pool().urlopen(
+                "GET",
+                here,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                location = response.get_redirect_location()
+                if not location:
                     return _content(response, limit_bytes, ends)
-                here, auth = _next_hop(here, response.headers["Location"], api_base), None
-        except requests.RequestException as error:
+                here, headers = _next_hop(here, location, api_base), {}
+            finally:
+                # Not back into the pool: the rest of it may be long.
+                response.close()
+        except urllib3.exceptions.HTTPError as error:
             raise wire.broken(error, "GET") from error
     raise Permanent("The picture's address led in circles.", "redirects")
 
@@ -58,15 +68,15 @@ def _next_hop(here: str, location: str, api_base: str) -> str:
     return target
 
 
-def _content(response: requests.Response, limit_bytes: int, ends: float) -> tuple[bytes, str]:
-    if response.status_code != 200:
+def _content(response: urllib3.BaseHTTPResponse, limit_bytes: int, ends: float) -> tuple[bytes, str]:
+    if response.status != 200:
         raise _refused(response)
     too_large = Permanent(f"The picture is larger than {limit_bytes // (1024 * 1024)} MB.", "too_large")
     size = response.headers.get("Content-Length", "")
     if size.isdigit() and int(size) > limit_bytes:
         raise too_large
     content = bytearray()
-    for chunk in response.iter_content(CHUNK):
+    for chunk in response.stream(CHUNK):
         content += chunk
         if len(content) > limit_bytes:
             raise too_large
@@ -76,8 +86,9 @@ def _content(response: requests.Response, limit_bytes: int, ends: float) -> tupl
     return bytes(content), kind or "application/octet-stream"
 
 
-def _refused(response: requests.Response) -> ProviderError:
+def _refused(response: urllib3.BaseHTTPResponse) -> ProviderError:
     # Fresh pictures are sometimes not there for a moment, and a link of the media store (403) may just have run out.
-    if response.status_code in (403, 404):
-        return Temporary("Twilio does not have the picture (yet).", str(response.status_code))
-    return wire.refused(response, "GET")
+    if response.status in (403, 404):
+        return Temporary("Twilio does not have the picture (yet).", str(response.status))
+    text = response.read(CHUNK).decode("utf-8", "replace")
+    return wire.refused(wire.Answer(response.status, text, response.headers), "GET")

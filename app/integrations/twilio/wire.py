@@ -8,11 +8,19 @@ for GET all of these are Temporary.
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
 
-import requests
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    HTTPError,
+    LocationValueError,
+    NewConnectionError,
+    ProtocolError,
+    SSLError,
+)
 
 from app.core.clock import now
 from app.core.errors import Ambiguous, NeedsReconnect, Permanent, ProviderError, RateLimited, Temporary
@@ -27,35 +35,37 @@ BROKEN = "The connection to Twilio broke before its answer came."
 UNREACHED = "Twilio could not be reached."
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What came back, whole."""
+
+    status_code: int
+    text: str
+    headers: Mapping[str, str]
+
+
 def is_read(method: str) -> bool:
     return method.upper() == "GET"
 
 
-def broken(error: requests.RequestException, method: str) -> ProviderError:
-    """For an exception of requests instead of an answer."""
+def broken(error: HTTPError, method: str, *, begun: bool = False) -> ProviderError:
+    """For an exception of urllib3 instead of an answer; `begun` when its head had come."""
     if _never_arrived(error):
         return Temporary(f"{UNREACHED} It is tried again.", code="unreached")
     if is_read(method):
         return Temporary(f"{BROKEN} It is tried again.", code="broken")
-    # The head of an answer had come, only its body is cut short: Twilio is done.
-    answered = isinstance(
-        error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
-    )
+    # Only the body is cut short or cannot be unpacked: Twilio is done.
+    answered = begun and isinstance(error, ProtocolError | DecodeError)
     return Ambiguous(BROKEN, code="broken", settled=answered)
 
 
-def _never_arrived(error: requests.RequestException) -> bool:
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.InvalidURL):
-        return True
-    cause: Any = error.args[0] if error.args else None
-    if isinstance(cause, MaxRetryError):
-        cause = cause.reason
-    if isinstance(error, requests.exceptions.SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" in str(cause)
-    return isinstance(cause, NewConnectionError | ConnectTimeoutError)
+def _never_arrived(error: HTTPError) -> bool:
+    if isinstance(error, SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" in str(error)
+    return isinstance(error, NewConnectionError | ConnectTimeoutError | LocationValueError)
 
 
-def refused(response: requests.Response, method: str) -> ProviderError:
+def refused(response: Answer, method: str) -> ProviderError:
     """For an answer that is not a success."""
     status = response.status_code
     code, message = _code_and_message(response)
@@ -76,13 +86,13 @@ def refused(response: requests.Response, method: str) -> ProviderError:
     return Permanent(words, code or str(status), retry_helps=errors.retry_helps(code))
 
 
-def unreadable(response: requests.Response, method: str) -> ProviderError:
+def unreadable(response: Answer, method: str) -> ProviderError:
     """For a success whose content is not what Twilio writes: something stands between us."""
     text = f"An answer came that is not Twilio's ({response.status_code})."
     return Temporary(text, "unreadable") if is_read(method) else Ambiguous(text, "unreadable", settled=True)
 
 
-def _code_and_message(response: requests.Response) -> tuple[str, str]:
+def _code_and_message(response: Answer) -> tuple[str, str]:
     try:
         body = json.loads(response.text)
     except ValueError:
