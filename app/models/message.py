@@ -114,8 +114,7 @@ class Message(TenantRow, Base):
         Index(
             # A slice is about fifty days, by the time at which an id begins; see migration 0017.
             "ix_messages_body_slices",
-            "account_id",
-            text('"left"(id::text, 4)'),
+            text('(account_id::text || "left"(id::text, 4))'),
             "body",
             postgresql_using="gin",
             postgresql_ops={"body": "gin_trgm_ops"},

@@ -1,7 +1,8 @@
 """Lists and searches whose price does not grow with the years.
 
 - `search_messages` looks through an account's messages slice by slice, from the newest on, and stops when it has enough. A
-  slice is what shares the first four digits of its ids, which begin with their time: about fifty days. So a word that stands
+  slice is what shares the first four digits of its ids, which begin with their time: about fifty days. Account and slice are
+  one key of the index, since each of them alone stands for many more rows than both together. So a word that stands
   in every seventh message costs one slice, and one that was common two years ago costs no walk through all that came since.
   A search without three letters or digits side by side has nothing the index could look up: it sees the newest messages only.
 - `search_contacts` also filters by tag, sorts and pages: it gives one page of ids in order. Neither ILIKE nor `@>` is
@@ -21,7 +22,8 @@ SAFE = "security definer set search_path = pg_catalog, public, pg_temp"
 
 # Built while the tables are in use; one that was interrupted stays behind, invalid.
 INDEXES = {
-    "ix_messages_body_slices": "messages using gin (account_id, (left(id::text, 4)), body gin_trgm_ops) where kind = 'message'",
+    "ix_messages_body_slices": "messages using gin "
+    "((account_id::text || left(id::text, 4)), body gin_trgm_ops) where kind = 'message'",
     "ix_conversations_account_id_unread_of": "conversations (account_id, assigned_to) where unread_count > 0",
     "ix_conversations_account_id_snoozed": "conversations (account_id, snoozed_until) where snoozed_until is not null",
 }
@@ -57,7 +59,7 @@ begin
         return query
             with hits as materialized (
                 select m.conversation_id, m.id from messages m
-                where m.account_id = mine and left(m.id::text, 4) = slice and m.kind = 'message'
+                where m.account_id::text || left(m.id::text, 4) = mine::text || slice and m.kind = 'message'
                   and m.body ilike pattern)
             select h.conversation_id, h.id from hits h order by h.id desc limit max_rows;
         get diagnostics found_here = row_count;
