@@ -91,7 +91,7 @@ def _work(session: Session, row: Appointment, run_at: datetime, at: datetime) ->
     connection = session.get(Connection, linked.connection_id) if linked is not None else None
     is_wanted = row.state == "confirmed"
     if linked is None or connection is None or connection.state == "disconnected" or linked.is_gone:
-        _close_without(row, is_wanted)
+        _close_without(row, is_wanted, is_gone=linked is None or linked.is_gone)
         return None
     if connection.state not in connections.WORKING:
         row.event_run_at, row.event_lease_until = at + PAUSED, None
@@ -114,10 +114,11 @@ def _work(session: Session, row: Appointment, run_at: datetime, at: datetime) ->
     )
 
 
-def _close_without(row: Appointment, is_wanted: bool) -> None:
+def _close_without(row: Appointment, is_wanted: bool, *, is_gone: bool) -> None:
     row.event_lease_until = row.event_run_at = row.event_etag = None
     row.event_state = "failed" if is_wanted else "none"
-    row.event_error = "The calendar it was to be written to is gone." if is_wanted else None
+    why = "is gone" if is_gone else "was disconnected"
+    row.event_error = f"The calendar it was to be written to {why}." if is_wanted else None
 
 
 def _wish(session: Session, row: Appointment, linked: LinkedCalendar) -> EventWish:

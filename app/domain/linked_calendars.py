@@ -297,6 +297,15 @@ def wake(session: Session, connection_id: uuid.UUID, at: datetime) -> None:
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
 
 
+def pause(session: Session, connection_id: uuid.UUID) -> None:
+    """Somebody disconnects it: what stands in its calendars no longer counts. The answers to the questions stay, and with
+    `wake` everything is read anew. The session has entered the account; the caller commits."""
+    rows = session.scalars(select(LinkedCalendar).where(LinkedCalendar.connection_id == connection_id)).all()
+    session.execute(delete(BusyTime).where(BusyTime.linked_calendar_id.in_([row.id for row in rows])))
+    for row in rows:
+        _stop_reading(session, row)
+
+
 def conflict_calendars(
     session: Session, account_id: uuid.UUID, people: Collection[uuid.UUID]
 ) -> list[tuple[LinkedCalendar, Connection]]:

@@ -20,6 +20,7 @@ from app.models.account import Account
 from app.models.booking import Booking
 from app.models.calendar import Calendar
 from app.models.contact import ContactPoint
+from app.models.linked_calendar import LinkedCalendar
 from app.models.replay import Replay
 from app.models.schedule import Schedule
 from app.models.user import LoginSession, User
@@ -115,7 +116,14 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
         )
         replay = Replay(agency_id=account.agency_id, by_name=person.name, events=0)
         rule = notice_rules.of_account(session, account)[0]
-        session.add_all([event, replay])
+        linked = LinkedCalendar(
+            account_id=account.id,
+            connection_id=sender.connection_id,
+            user_id=person.id,
+            ref="work",
+            name="Work",
+        )
+        session.add_all([event, replay, linked])
         booking, calendar, schedule = _booked(session, cast, account, person)
         session.commit()
     return {
@@ -134,6 +142,7 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
         "session_id": login.id,
         "event_id": event.id,
         "replay_id": replay.id,
+        "linked_id": linked.id,
         "calendar_id": calendar.id,
         "schedule_id": schedule.id,
         "appointment_id": booking.appointment_id,

@@ -42,6 +42,8 @@ PUBLIC = {
     "reconnect.show",
     "reconnect.go",
     "reconnect.thanks",
+    # Checks the token of the push channel.
+    "google.calendar",
     "twilio.inbound",
     "twilio.status",
 }

@@ -36,6 +36,7 @@ _HOSTS = text("""
     select h.user_id, h.is_fallback, s.timezone, s.weekly::text, d.dates::text,
            exists (select 1 from linked_calendars l join connections c on c.id = l.connection_id
                    where l.account_id = h.account_id and l.user_id = h.user_id and l.checks_conflicts and not l.is_gone
+                     and c.state <> 'disconnected'
                      and (l.synced_at is null or l.synced_at < :stale
                           or c.state <> all (:readable)))
     from calendar_hosts h join users u on u.id = h.user_id and u.disabled_at is null

@@ -8,8 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import jobs
+from app.core import jobs
 from app.models.booking import Appointment, AppointmentHost
 from app.models.calendar import CalendarHost
+from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
 
 
@@ -27,12 +29,14 @@ def want_event(session: Session, appointment: Appointment, at: datetime) -> None
     appointment.event_attempts = 0
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
     appointment.event_error = None
+    jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
 
 
 def _where(session: Session, appointment: Appointment) -> uuid.UUID | None:
     """The linked calendar that takes the bookings of one of the hosts."""
     return session.scalar(
         select(LinkedCalendar.id)
+        .join(Connection, Connection.id == LinkedCalendar.connection_id)
         .join(AppointmentHost, AppointmentHost.user_id == LinkedCalendar.user_id)
         .outerjoin(
             CalendarHost,
@@ -44,6 +48,7 @@ def _where(session: Session, appointment: Appointment) -> uuid.UUID | None:
             LinkedCalendar.account_id == appointment.account_id,
             LinkedCalendar.takes_bookings,
             LinkedCalendar.is_gone.is_(False),
+            Connection.state != "disconnected",
         )
         .order_by(CalendarHost.position.nulls_last(), LinkedCalendar.id)
         .limit(1)

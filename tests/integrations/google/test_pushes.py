@@ -9,14 +9,17 @@ from flask.testing import FlaskClient
 
 from app.core import tenancy
 from app.core.clock import now
-from app.integrations import calendar_pushes, calendars
+from app.domain import tokens
+from app.domain.tokens import Granted
+from app.integrations import calendar_pushes, calendars, consent
 from app.integrations.google import signature
+from app.integrations.google.integration import connected
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
 from app.models.webhook_event import WebhookEvent
 from tests.conftest import run_jobs
 from tests.factories import Cast
-from tests.google import Google, busy_of, linked_of
+from tests.google import APP, SCOPES, SECRET, Google, busy_of, linked_of
 from workers import syncs
 
 TOKEN = "a-random-token"
@@ -127,3 +130,26 @@ def test_a_calendar_that_is_not_read_keeps_no_channel(
     syncs.renew_channels()
     assert linked_of(connection).channel_ref is None
     assert len(google.calls("/channels/stop")) == 1
+
+
+def test_disconnected_it_keeps_nobody_away_and_comes_back_as_it_was(
+    google: Google, connection: Connection, cast: Cast
+) -> None:
+    google.add(cast.ben, "2026-03-03T15:00", "2026-03-03T16:00", summary="Visit")
+    syncs.read()
+    with tenancy.session_for() as session:
+        consent.disconnect(session, cast.actor(cast.ben), session.get_one(Connection, connection.id))
+    assert busy_of(cast.account, cast.ben) == []
+    linked = linked_of(connection)
+    assert (linked.channel_ref, linked.next_sync_at, linked.checks_conflicts) == (None, None, True)
+    with tenancy.session_for(cast.account.id) as session:
+        row = session.get_one(Connection, connection.id)
+        granted = google.control(
+            "/grants", email=cast.ben.email, client_id=APP, client_secret=SECRET, scopes=list(SCOPES)
+        )
+        tokens.keep(row, Granted(granted["access_token"], granted["refresh_token"], 3599, SCOPES))
+        row.state = "connected"
+        connected(session, row)
+        session.commit()
+    run_jobs()
+    assert [row[2] for row in busy_of(cast.account, cast.ben)] == ["Visit"]
