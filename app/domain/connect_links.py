@@ -6,6 +6,7 @@ Random, kept as a hash, good for two days. Opening one uses nothing up; only a c
 import hashlib
 import secrets
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -143,12 +144,20 @@ def waiting(session: Session, connection_ids: list[uuid.UUID]) -> dict[uuid.UUID
     return {row.connection_id: row for row in rows}
 
 
-def address_for(session: Session, connection: Connection) -> str:
-    """To whom a link would go: the person whose own it is, else the connected account itself if it is an address."""
-    person = session.get(User, connection.user_id) if connection.user_id else None
-    if person is not None and person.disabled_at is None:
-        return person.email
-    return connection.name if "@" in connection.name else ""
+def addresses_for(session: Session, connections: Sequence[Connection]) -> dict[uuid.UUID, str]:
+    """To whom a link to each would go: the person whose own it is, else the connected account itself if it is an address;
+    empty when nobody is known."""
+    people = {connection.user_id for connection in connections if connection.user_id is not None}
+    known = dict(
+        session.execute(
+            select(User.id, User.email).where(User.id.in_(people), User.disabled_at.is_(None))
+        ).all()
+    )
+    return {
+        connection.id: (known.get(connection.user_id) if connection.user_id else None)
+        or (connection.name if "@" in connection.name else "")
+        for connection in connections
+    }
 
 
 def _hash(token: str) -> str:

@@ -58,7 +58,7 @@ def _listed() -> dict[str, Any]:
         "providers": _providers(),
         "standing": standings(listed),
         "links": connect_links.waiting(db(), [connection.id for connection in listed]),
-        "sent_to": {one.id: connect_links.address_for(db(), one) for one in listed if one.is_oauth},
+        "sent_to": connect_links.addresses_for(db(), [one for one in listed if one.is_oauth]),
         "health": accounts.health(db(), current_user.user.agency_id, [row.id for row in rows]),
         "broken": broken,
         "lost": connections.LOST,
@@ -103,8 +103,9 @@ def send_links() -> Response:
         flash("Tick the connections first.", "warning")
         return htmx.go_to(HOME)
     sent, without = 0, []
+    addresses = connect_links.addresses_for(db(), [one for one in chosen if one.is_oauth])
     for connection in chosen:
-        address = connect_links.address_for(db(), connection) if connection.is_oauth else ""
+        address = addresses.get(connection.id, "")
         if not address:
             without.append(connection.title)
             continue

@@ -89,7 +89,7 @@ def _card_values(listed: list[Connection]) -> dict[str, Any]:
         "standing": standings(listed),
         "allowed": {connection.id: scopes_in_words(connection) for connection in consented},
         "links": connect_links.waiting(db(), [connection.id for connection in consented]),
-        "send_to": {connection.id: connect_links.address_for(db(), connection) for connection in consented},
+        "send_to": connect_links.addresses_for(db(), consented),
         "owners": dict(db().execute(select(User.id, User.name).where(User.id.in_(people))).all()),
         "providers": registry.OAUTH_PROVIDERS,
     }
@@ -271,12 +271,19 @@ def _must_be_connected(connection: Connection) -> None:
         raise Forbidden("This connection was disconnected. Reconnect it first.")
 
 
+def _why_not(connection: Connection) -> str:
+    """The card tells the whole of it."""
+    if connection.is_oauth and connection.state in connections.LOST:
+        return f"{connection.provider_name} refuses our access. The card says why."
+    return connection.last_error or "Not every step worked."
+
+
 def _card(connection: Connection, before: str, words: str) -> Response:
     """The card anew; the whole page when the state changed, since banners depend on it."""
     well = connection.state == "connected"
     if not htmx.is_htmx() or connection.state != before:
         flash(
-            words if well else connection.last_error or "Not every step worked.",
+            words if well else _why_not(connection),
             "success" if well else "warning",
         )
         return htmx.go_to(_home())
