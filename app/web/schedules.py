@@ -18,6 +18,8 @@ from app.domain.booking import holidays, schedules
 from app.models.schedule import Schedule
 from app.web import notices
 from app.web.account_forms import zones
+from app.web.context import words
+from app.web.zoned import Zoned
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/a/<account>/settings/hours")
 Windows = list[tuple[str, str]]
@@ -176,6 +178,7 @@ def _page(
         today=today,
         regions=holidays.regions(),
         country_name=holidays.country_name,
+        zoned=Zoned(g.account.zone, words().locale),
         nav="schedules",
         **more,
     )

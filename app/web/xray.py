@@ -14,12 +14,13 @@ from flask import Blueprint, g, render_template, request
 from flask_login import current_user
 
 from app.core.clock import now
+from app.core.errors import NotFound
 from app.core.request_scope import db
-from app.domain import access
 from app.domain.availability.explain import Candidate, Reason, Why
-from app.domain.booking import calendars, diary, xray
+from app.domain.booking import diary, xray
 from app.domain.booking import rehearsal as rehearsals
 from app.domain.booking.xray import Source, XRay
+from app.models.calendar import Calendar
 from app.web.context import words
 from app.web.zoned import Zoned
 
@@ -66,7 +67,9 @@ class Line:
 
 @blueprint.get("/calendars/<uuid:calendar_id>/why")
 def show(account: str, calendar_id: UUID) -> str:
-    calendar = calendars.get(db(), calendar_id)
+    calendar = db().get(Calendar, calendar_id)
+    if calendar is None or calendar.archived_at is not None:
+        raise NotFound
     zone: ZoneInfo = g.account.zone
     today = now().astimezone(zone).date()
     on = _day(today)
@@ -74,7 +77,6 @@ def show(account: str, calendar_id: UUID) -> str:
     duration = int(typed) if typed.isdigit() and int(typed) in calendar.durations else calendar.durations[0]
     found = xray.look(db(), calendar, duration, on, zone, now())
     zoned = Zoned(zone, words().locale)
-    people = {person.id: person for person in access.people_of_account(db(), g.account)}
     return render_template(
         "calendars/why.html",
         calendar=calendar,
@@ -85,7 +87,6 @@ def show(account: str, calendar_id: UUID) -> str:
         duration=duration,
         lines=_lines(found, zoned),
         found=found,
-        people=people,
         zoned=zoned,
         moment=diary.moment,
         nav="calendars",

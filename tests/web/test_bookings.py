@@ -16,7 +16,7 @@ from app.models.linked_calendar import BusyTime, LinkedCalendar
 from app.models.notice import BookingNotice, NoticeRule
 from tests.factories import Cast, make_contact, sign_in
 from tests.web.booked import make_booking, make_calendar, make_hours
-from tests.web.inbox_rows import connect, inside
+from tests.web.inbox_rows import connect, counting, inside
 
 HOME = "/a/bright-dental"
 HTMX = {"HX-Request": "true"}
@@ -315,3 +315,26 @@ def test_an_archived_calendar_keeps_its_bookings(client: FlaskClient, cast: Cast
     assert browser.get(f"{HOME}/bookings/{booking.id}").status_code == 200
     assert "Rosa Diaz" in browser.get(f"{HOME}/bookings").text
     assert browser.get(f"{HOME}/calendar/appointments/{booking.appointment_id}").status_code == 200
+
+
+def test_screens_ask_the_same_for_few_and_many(client: FlaskClient, cast: Cast, calendar: Calendar) -> None:
+    start = (now() + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
+    make_booking(cast, calendar, start)
+    sign_in(client, cast.ana)
+    screens = ("/calendar?view=month", "/calendar", "/bookings", f"/settings/calendars/{calendar.id}/why")
+
+    def count() -> list[int]:
+        found = []
+        for screen in screens:
+            client.get(HOME + screen)
+            with counting() as asked:
+                client.get(HOME + screen)
+            found.append(len(asked.statements))
+        return found
+
+    few = count()
+    for number in range(1, 9):
+        make_booking(
+            cast, calendar, start + timedelta(hours=number), f"Guest {number}", f"+141555503{number:02}"
+        )
+    assert count() == few

@@ -21,6 +21,7 @@ from app.models.calendar import Calendar, CalendarHost
 from app.models.connection import Connection
 from app.models.linked_calendar import BusyTime, LinkedCalendar
 from app.models.schedule import Schedule, ScheduleDate
+from app.models.user import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class XRay:
     calendars: list[Freshness] = field(default_factory=list)
     unreadable: set[uuid.UUID] = field(default_factory=set)
     zones: dict[uuid.UUID, ZoneInfo] = field(default_factory=dict)
+    names: dict[uuid.UUID, str] = field(default_factory=dict)
 
 
 def look(session: Session, calendar: Calendar, duration: int, on: date, zone: ZoneInfo, at: datetime) -> XRay:
@@ -71,7 +73,7 @@ def look(session: Session, calendar: Calendar, duration: int, on: date, zone: Zo
     _add_events(session, seen.people, first, last, blockers, sources)
     own = _add_appointments(session, seen.people, first, last, at, blockers, sources)
     _add_elsewhere(session, seen.people, first, last, at, own, blockers)
-    labels = _labels(session, calendar)
+    names, labels = _names_and_labels(session, calendar)
     found = explain(
         [Seen(host, blockers[host.user_id], labels.get(host.user_id, {})) for host in seen.hosts],
         seen.rules,
@@ -81,7 +83,7 @@ def look(session: Session, calendar: Calendar, duration: int, on: date, zone: Zo
         [one for _, one in seen.standing.values()],
     )
     zones = {host.user_id: host.week.zone for host in seen.hosts}
-    return XRay(found, sources, _calendars(session, calendar, seen.people, at), seen.unreadable, zones)
+    return XRay(found, sources, _calendars(session, calendar, seen.people, at), seen.unreadable, zones, names)
 
 
 def _span(starts_at: datetime, ends_at: datetime) -> Interval:
@@ -173,21 +175,27 @@ def _add_elsewhere(
             blockers[user_id].append(Blocker(Why.ELSEWHERE, span, span))
 
 
-def _labels(session: Session, calendar: Calendar) -> dict[uuid.UUID, dict[str, str]]:
-    """What special dates of each host's hours are called."""
+def _names_and_labels(
+    session: Session, calendar: Calendar
+) -> tuple[dict[uuid.UUID, str], dict[uuid.UUID, dict[str, str]]]:
+    """What the hosts are called, and the special dates of each one's hours."""
     usual, shared = aliased(Schedule), aliased(Schedule)
     used = func.coalesce(CalendarHost.schedule_id, usual.id, shared.id)
     rows = session.execute(
-        select(CalendarHost.user_id, ScheduleDate.on, ScheduleDate.label)
+        select(CalendarHost.user_id, User.name, ScheduleDate.on, ScheduleDate.label)
+        .join(User, User.id == CalendarHost.user_id)
         .outerjoin(usual, and_(usual.is_default, usual.user_id == CalendarHost.user_id))
         .outerjoin(shared, and_(shared.is_default, shared.user_id.is_(None)))
-        .join(ScheduleDate, ScheduleDate.schedule_id == used)
-        .where(CalendarHost.calendar_id == calendar.id, ScheduleDate.label != "")
+        .outerjoin(ScheduleDate, and_(ScheduleDate.schedule_id == used, ScheduleDate.label != ""))
+        .where(CalendarHost.calendar_id == calendar.id)
     )
-    found: dict[uuid.UUID, dict[str, str]] = {}
-    for user_id, on, label in rows:
-        found.setdefault(user_id, {})[on.isoformat()] = label
-    return found
+    names: dict[uuid.UUID, str] = {}
+    labels: dict[uuid.UUID, dict[str, str]] = {}
+    for user_id, name, on, label in rows:
+        names[user_id] = name
+        if on is not None:
+            labels.setdefault(user_id, {})[on.isoformat()] = label
+    return names, labels
 
 
 def _calendars(
