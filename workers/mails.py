@@ -7,6 +7,7 @@ import structlog
 
 from app.core import bells, jobs, runtime, smtp, tenancy
 from app.domain import mails
+from app.domain.sending import kinds
 
 log = structlog.get_logger()
 
@@ -43,6 +44,9 @@ def _send_one(connection: smtplib.SMTP, mail: mails.Claimed) -> None:
     """Settles the mail, whatever happens; raises when the wire itself is broken."""
     if not mail.body_text:
         _failed(mail, "The stored mail could not be opened: its encryption key is gone.")
+        return
+    if mail.is_over:
+        _failed(mail, f"It could not leave within {kinds.span(mail.lasts)}, and is of no use after that.")
         return
     try:
         connection.send_message(

@@ -22,12 +22,12 @@ from app.core import jobs, runtime
 from app.core.clock import now
 from app.core.crypto import SealBroken, place
 from app.core.ids import new_id
+from app.domain.sending import kinds
 from app.models.agency import Agency
 from app.models.mail import Mail
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 LEASE = timedelta(minutes=3)
-GIVE_UP_AFTER = timedelta(days=3)
 LONGEST_WAIT = timedelta(days=1)
 
 _html = Environment(
@@ -60,6 +60,16 @@ class Claimed:
     created_at: datetime
     # An iCalendar file: its method and its content.
     calendar: tuple[str, str] | None = None
+    kind: str = ""
+
+    @property
+    def lasts(self) -> timedelta:
+        """How long it may wait; past that it is of no use to whom it is for."""
+        return kinds.MAILS_LAST.get(self.kind, kinds.OTHER_MAILS_LAST)
+
+    @property
+    def is_over(self) -> bool:
+        return now() - self.created_at > self.lasts
 
 
 def write(template: str, **values: Any) -> Letter:
@@ -151,6 +161,7 @@ def _opened(mail: Mail, sender: str) -> Claimed:
         body_html=body["html"],
         attempts=mail.attempts,
         created_at=mail.created_at,
+        kind=mail.kind,
         calendar=(calendar[0], calendar[1]) if calendar else None,
     )
 
@@ -165,8 +176,8 @@ def mark_failed(session: Session, mail_id: uuid.UUID, error: str) -> None:
 
 
 def try_later(session: Session, mail: Claimed, error: str) -> None:
-    """Waits twice as long each time, up to a day; given up after three."""
-    if now() - mail.created_at > GIVE_UP_AFTER:
+    """Waits twice as long each time, up to a day; given up once its time is over."""
+    if mail.is_over:
         mark_failed(session, mail.id, error)
         return
     wait = min(timedelta(seconds=30) * 2 ** min(mail.attempts - 1, 12), LONGEST_WAIT)

@@ -14,7 +14,7 @@ import pytest
 import time_machine
 from aiosmtpd.controller import Controller
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.core import runtime, smtp
@@ -169,3 +169,14 @@ def test_addresses_of_mail_servers() -> None:
         ),
         Message,
     )
+
+
+def test_a_mail_whose_link_has_ended_is_not_sent(server: Catcher, cast: Cast, session: Session) -> None:
+    queue(session, cast)
+    session.execute(update(Mail).values(kind="reset"))
+    session.commit()
+    with time_machine.travel(now() + timedelta(minutes=61), tick=True):
+        run_jobs()
+    mail = one(session)
+    assert (mail.state, mail.body, server.caught) == ("failed", None, [])
+    assert mail.error == "It could not leave within 1 hour, and is of no use after that."

@@ -82,6 +82,11 @@ KINDS = {
 }
 
 
+# Our own mails, by their kind; the rest may wait three days. A reset is of no use once its link has ended (mail_links.py).
+MAILS_LAST = {"reset": timedelta(hours=1), "connection_alarm": timedelta(days=1)}
+OTHER_MAILS_LAST = timedelta(days=3)
+
+
 def rule_for(kind: SendKind, due_at: datetime, event_at: datetime | None = None) -> Rule:
     """Raises ValueError when the kind lasts until its event and there is none."""
     late = due_at + kind.lasts if kind.lasts is not None else event_at
