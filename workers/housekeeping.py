@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
 from app.domain import connections, consents, contacts, webhooks
+from app.domain.booking import holds, waitlist
 from app.domain.sending import abandoned, breaker, expiry, followup, reports
 from app.integrations import registry
 from app.models.account import Account
@@ -48,7 +49,10 @@ def _look_after(account_id: uuid.UUID) -> None:
         jobs.ring(jobs.FETCH_MEDIA, account_id)
     with tenancy.session_for(account_id) as session:
         abandoned.end(session)
+        waited_for = waitlist.calendars_waited_for(session)
         session.commit()
+    for calendar_id in waited_for:
+        jobs.ring(jobs.OFFER_PLACES, account_id, calendar_id)
     _ask_for_reports(account_id)
 
 
@@ -89,6 +93,7 @@ def each_hour() -> None:
 def _tidy_up(account_id: uuid.UUID) -> None:
     with tenancy.session_for(account_id) as session:
         keys = contacts.purge_deleted(session) + _forget_uploads(session)
+        holds.forget_expired(session, now())
         session.commit()
     for key in keys:
         runtime.current().storage.delete(key)

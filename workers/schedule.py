@@ -46,7 +46,7 @@ _CALENDARS_DUE = text("""
 """)
 _BOOKING_DUE = text("select distinct kind from booking_work(:now, 1)")
 # What the work of a kind is done by.
-BOOKING_JOBS = {"notice": jobs.SEND_NOTICES, "event": jobs.WRITE_EVENTS}
+BOOKING_JOBS = {"notice": jobs.SEND_NOTICES, "event": jobs.WRITE_EVENTS, "hold": jobs.END_HOLDS}
 
 
 def wake_paced() -> None:

@@ -32,6 +32,8 @@ LIST_CALENDARS = Job("syncs", "workers.syncs.list_calendars")
 SYNC_CALENDARS = Job("syncs", "workers.syncs.read")
 WRITE_EVENTS = Job("syncs", "workers.syncs.write")
 RENEW_CHANNELS = Job("syncs", "workers.syncs.renew_channels")
+END_HOLDS = Job("chores", "workers.bookings.end_holds")
+OFFER_PLACES = Job("chores", "workers.bookings.offer_places")
 
 JOBS = (
     DRAIN_INBOUND,
@@ -47,6 +49,8 @@ JOBS = (
     SYNC_CALENDARS,
     WRITE_EVENTS,
     RENEW_CHANNELS,
+    END_HOLDS,
+    OFFER_PLACES,
 )
 QUEUES = ("inbound", "sends", "syncs", "chores")
 

@@ -150,7 +150,7 @@ def reschedule(
         steps.follow(session, session.get_one(Appointment, booking.appointment_id), at)
     occasion = "requested" if booking.state == "requested" and by == "guest" else "moved"
     _tell(session, booking, occasion, "moved", actor, at)
-    waitlist.offer_freed(session, calendar, at)
+    waitlist.wake(session, calendar)
     return booking
 
 
@@ -197,7 +197,7 @@ def cancel(
         need_in_time(calendar, booking, at)
     steps.drop(session, appointment, booking, by, reason, at)
     _tell(session, booking, "cancelled", "cancelled", actor, at)
-    waitlist.offer_freed(session, calendar, at)
+    waitlist.wake(session, calendar)
 
 
 def cancel_appointment(
@@ -230,7 +230,7 @@ def decline(session: Session, booking: Booking, actor: Actor, reason: str = "") 
         raise Invalid({"": "It is confirmed already. Cancel it instead."})
     steps.drop(session, appointment, booking, "host", reason, at)
     _tell(session, booking, "declined", "declined", actor, at)
-    waitlist.offer_freed(session, calendar, at)
+    waitlist.wake(session, calendar)
 
 
 def mark_no_show(session: Session, booking: Booking, actor: Actor, *, came: bool = False) -> None:

@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import jobs
-from app.core import jobs
 from app.models.booking import Appointment, AppointmentHost
 from app.models.calendar import CalendarHost
 from app.models.connection import Connection

@@ -7,11 +7,11 @@ good as new, and afterwards it is taken up again if the time is still free.
 import uuid
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from app.core.errors import Invalid
-from app.domain.booking import locks, placing
+from app.domain.booking import locks, placing, waitlist
 from app.domain.booking.diary import HOLD_LASTS
 from app.domain.booking.placing import Place, Wish
 from app.models.booking import Appointment, AppointmentHost, Booking
@@ -121,6 +121,20 @@ def end(session: Session, appointment_id: uuid.UUID, at: datetime) -> None:
     appointment = session.get(Appointment, appointment_id)
     if appointment is not None:
         locks.take_hosts(session, _people(session, appointment), at)
+        session.refresh(appointment)
+        if (
+            appointment.state == "held"
+            and appointment.hold_until is not None
+            and appointment.hold_until <= at
+        ):
+            # Nobody hosts it any more, so no lock stands for it.
+            appointment.state, appointment.hold_until = "cancelled", None
+            session.execute(
+                update(Booking)
+                .where(Booking.appointment_id == appointment.id, Booking.state == "held")
+                .values(state="cancelled", cancelled_by="expired", updated_at=at)
+            )
+        waitlist.wake(session, session.get_one(Calendar, appointment.calendar_id))
 
 
 def forget_expired(session: Session, at: datetime) -> int:

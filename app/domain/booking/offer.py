@@ -53,6 +53,7 @@ def slots_for(
     *,
     but: Appointment | None = None,
     within_rules: bool = True,
+    look_ahead: bool = True,
 ) -> Offer:
     """Free times of `duration` minutes on the dates from `first` to `last` of the guest's zone. Two or three queries; a few
     more where nothing is free and the next date is looked for."""
@@ -61,8 +62,9 @@ def slots_for(
     since, until = span_of_dates(zone, first, last)
     found, seen = _free(session, calendar, duration, since, until, at, but=but, within_rules=within_rules)
     days = _by_date(found, duration, zone, since, until)
-    next_free = None if days else _next_free(session, calendar, duration, until, zone, at, but)
-    return Offer(days, seen.unreadable, next_free)
+    if days or not look_ahead:
+        return Offer(days, seen.unreadable)
+    return Offer(days, seen.unreadable, _next_free(session, calendar, duration, until, zone, at, but))
 
 
 def nearest(

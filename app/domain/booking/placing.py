@@ -90,7 +90,10 @@ def find(session: Session, calendar: Calendar, wish: Wish, at: datetime) -> Plac
     if seen.rules.together:
         return Place(found.host_ids)
     preferred = [user_id for user_id in found.host_ids if user_id in wish.prefer]
-    return Place((preferred[0] if preferred else assign.choose(session, calendar, found.host_ids, at),))
+    # With a host whose calendars can be read it need not be a mere request.
+    readable = [user_id for user_id in found.host_ids if user_id not in seen.unreadable]
+    free = readable or found.host_ids
+    return Place((preferred[0] if preferred else assign.choose(session, calendar, free, at),))
 
 
 def _join(appointment_id: uuid.UUID, seats_left: int, length: int, wish: Wish) -> Place:

@@ -1,0 +1,137 @@
+"""Waiting for a place, being told in order, and what the sweep ends."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core import jobs, runtime
+from app.core.clock import now
+from app.core.errors import Invalid
+from app.domain.booking import book, holds, waitlist
+from app.domain.booking.guests import Guest
+from app.models.booking import Appointment, Booking, WaitlistEntry
+from app.models.calendar import Calendar
+from app.models.mail import Mail
+from app.models.message import Message
+from tests.conftest import run_jobs
+from tests.domain.booking import rows
+from tests.domain.booking.rows import at
+from tests.factories import Cast
+from workers import housekeeping, schedule
+
+
+@pytest.fixture
+def full(inside: Session, cast: Cast) -> Calendar:
+    """A class of two seats on one hour of the week, both taken."""
+    rows.make_schedule(inside, cast.account, weekly={"1": [["10:00", "11:00"]]})
+    calendar = rows.make_calendar(
+        inside, cast.account, [cast.ben], kind="class", seats=2, durations=[60], has_waitlist=True
+    )
+    for name in ("Una", "Vic"):
+        rows.book_it(inside, calendar, at(10), Guest(name, f"{name.lower()}@example.com"), key=name)
+    return calendar
+
+
+def join(session: Session, cast: Cast, calendar: Calendar, name: str, **more: str) -> WaitlistEntry:
+    given = {"email": f"{name.lower()}@example.com"} | more
+    guest = Guest(name, timezone="America/New_York", **given)
+    entry = waitlist.join(session, cast.account, calendar, guest, at(0), at(23, 59), calendar.durations[0])
+    session.commit()
+    return entry
+
+
+def mailed(session: Session) -> list[str]:
+    found = session.scalars(select(Mail).where(Mail.subject.like("A place is free%")))
+    return sorted(mail.recipient for mail in found)
+
+
+def work() -> None:
+    runtime.current().bells.rung[:] = [
+        one for one in runtime.current().bells.rung if one[1] == jobs.OFFER_PLACES.function
+    ]
+    run_jobs()
+
+
+def cancel(session: Session, key: str) -> None:
+    booking = session.scalars(select(Booking).where(Booking.client_key == key)).one()
+    book.cancel(session, booking, "guest")
+    session.commit()
+
+
+def test_people_are_told_in_order_as_many_as_there_are_places(
+    inside: Session, full: Calendar, cast: Cast
+) -> None:
+    first = join(inside, cast, full, "Wes")
+    with time_machine.travel(now() + timedelta(minutes=1), tick=False):
+        second = join(inside, cast, full, "Xia")
+    housekeeping.each_minute()
+    work()
+    assert mailed(inside) == []
+    cancel(inside, "Una")
+    work()
+    assert mailed(inside) == ["wes@example.com"]
+    cancel(inside, "Vic")
+    work()
+    work()
+    assert mailed(inside) == ["wes@example.com", "xia@example.com"]
+    inside.refresh(first)
+    inside.refresh(second)
+    assert (first.state, second.state) == ("offered", "offered")
+
+
+def test_who_does_not_book_makes_way_for_the_next(inside: Session, full: Calendar, cast: Cast) -> None:
+    join(inside, cast, full, "Wes")
+    with time_machine.travel(now() + timedelta(minutes=1), tick=False):
+        join(inside, cast, full, "Xia")
+    cancel(inside, "Una")
+    work()
+    with time_machine.travel(now() + waitlist.OFFER_LASTS + timedelta(minutes=1), tick=False):
+        housekeeping.each_minute()
+        work()
+        assert mailed(inside) == ["wes@example.com", "xia@example.com"]
+        booking = rows.book_it(inside, full, at(10), Guest("Xia", "xia@example.com"))
+        assert booking.source == "waitlist"
+        entry = inside.scalars(select(WaitlistEntry).where(WaitlistEntry.booking_id == booking.id)).one()
+        inside.refresh(entry)
+        assert entry.state == "booked"
+
+
+def test_the_same_person_waits_once(inside: Session, full: Calendar, cast: Cast) -> None:
+    assert join(inside, cast, full, "Wes").id == join(inside, cast, full, "Wes").id
+    entry = join(inside, cast, full, "Wes")
+    waitlist.leave(inside, entry)
+    inside.commit()
+    assert waitlist.waiting_for(inside, full) == []
+    full.has_waitlist = False
+    with pytest.raises(Invalid):
+        join(inside, cast, full, "Wes")
+
+
+def test_wishes_that_are_over_are_closed(inside: Session, full: Calendar, cast: Cast) -> None:
+    entry = join(inside, cast, full, "Wes")
+    with time_machine.travel(at(1, day=5), tick=False):
+        housekeeping.each_minute()
+        work()
+    inside.refresh(entry)
+    assert entry.state == "past"
+
+
+def test_holds_that_ran_out_are_swept_and_forgotten(inside: Session, calendar: Calendar, cast: Cast) -> None:
+    calendar.has_waitlist = True
+    rows.hold(inside, calendar, at(10))
+    with time_machine.travel(now() + timedelta(minutes=11), tick=False):
+        runtime.current().bells.rung.clear()
+        schedule.sweep()
+        run_jobs()
+        appointment = inside.scalars(select(Appointment).execution_options(populate_existing=True)).one()
+        assert (appointment.state, appointment.hold_until) == ("cancelled", None)
+        assert inside.scalars(select(Booking)).one().cancelled_by == "expired"
+        schedule.sweep()
+        assert jobs.END_HOLDS.function not in [one[1] for one in runtime.current().bells.rung]
+        assert holds.forget_expired(inside, now()) == 0
+    with time_machine.travel(now() + timedelta(days=2), tick=False):
+        assert holds.forget_expired(inside, now()) == 1
+    assert inside.scalars(select(Message)).all() == []
