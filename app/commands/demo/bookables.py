@@ -1,7 +1,6 @@
 """What customers can book in the demo's businesses, and a few bookings to come."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -193,8 +192,8 @@ def _guests(session: Session, chance: random.Random) -> list[tuple[Contact, str]
         .where(ContactPoint.kind == "phone", ContactPoint.consent != "opted_out", Contact.last_name != "")
         .order_by(ContactPoint.value)
     )
-    found: Sequence[tuple[Contact, str]] = rows.tuples().all()
-    return chance.sample(list(found), len(found))
+    found = [(contact, phone) for contact, phone in rows]
+    return chance.sample(found, len(found))
 
 
 def _book(
