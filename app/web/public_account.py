@@ -12,8 +12,8 @@ from app.models.account import Account
 
 # By the visitor's address. Pages are cheap and shared addresses are common; deeds are neither.
 LOOKS: RateLimitItem = parse("240/minute")
-DEEDS: RateLimitItem = parse("10/minute")
-DEEDS_AN_HOUR: RateLimitItem = parse("40/hour")
+DEEDS: RateLimitItem = parse("20/minute")
+DEEDS_AN_HOUR: RateLimitItem = parse("90/hour")
 LARGEST_FORM = 64 * 1024
 
 FRAMED = (

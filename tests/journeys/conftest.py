@@ -120,12 +120,13 @@ class Watch:
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
 
     def _console(self, message: ConsoleMessage) -> None:
-        # Chromium writes every answer from 400 up as an error; 422 is a form with its errors in it.
+        # Chromium writes every answer from 400 up as an error; 422 is a form with its errors in it, 409 one whose time was
+        # taken meanwhile.
         # htmx writes two lines when a page is left while a poll is under way; a send that really failed has its own.
         harmless = ("htmx:sendAbort,", "htmx:afterRequest,")
         if message.type != "error" or message.text.startswith(harmless):
             return
-        if "status of 422" not in message.text:
+        if "status of 422" not in message.text and "status of 409" not in message.text:
             self.complaints.append(f"{message.location.get('url', '')}: {message.text}")
 
 
@@ -143,13 +144,23 @@ def open_browser(browser: Browser, stack: Stack, sign_ins: dict[str, Any]) -> It
     """open_browser("ana", width=390, scheme="dark"): a browser of their own, signed in; without a name, of nobody."""
     watch, contexts = Watch(), []
 
-    def start(who: str = "", *, width: int = 1280, height: int = 860, scheme: str = "light") -> Page:
+    def start(
+        who: str = "",
+        *,
+        width: int = 1280,
+        height: int = 860,
+        scheme: str = "light",
+        zone: str = "America/New_York",
+        scripts: bool = True,
+    ) -> Page:
         context = browser.new_context(
             base_url=stack.url,
             viewport={"width": width, "height": height},
             color_scheme=scheme,  # type: ignore[arg-type]
             has_touch=width < 500,
             reduced_motion="reduce",
+            timezone_id=zone,
+            java_script_enabled=scripts,
             storage_state=sign_ins.get(who),
         )
         contexts.append(context)

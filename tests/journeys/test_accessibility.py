@@ -9,7 +9,13 @@ from playwright.sync_api import Page
 from tests.journeys.conftest import Open, Stack
 
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text()
-SIGNED_OUT = ("/sign-in", "/reset")
+SIGNED_OUT = (
+    "/sign-in",
+    "/reset",
+    "/book/bright-smile-dental",
+    "/book/bright-smile-dental/call-about-a-treatment",
+    "/book/luna-yoga/vinyasa-class",
+)
 SIGNED_IN = (
     "/agency/accounts",
     "/agency/accounts/new",
@@ -27,6 +33,19 @@ SIGNED_IN = (
     "/a/harbor-plumbing/settings/account",
     "/a/harbor-plumbing/settings/people",
     "/a/harbor-plumbing/settings/fields",
+    "/a/harbor-plumbing/settings/notices",
+    "/a/harbor-plumbing/settings/calendars",
+    "/a/harbor-plumbing/settings/hours",
+    "/a/harbor-plumbing/settings/calendars/new",
+    "/a/harbor-plumbing/settings/hours/new",
+    "/a/harbor-plumbing/settings/hours/rehearsal",
+    "/a/harbor-plumbing/calendar",
+    "/a/harbor-plumbing/calendar?view=day",
+    "/a/harbor-plumbing/calendar?view=month",
+    "/a/harbor-plumbing/calendar?view=list",
+    "/a/harbor-plumbing/bookings",
+    "/a/harbor-plumbing/bookings/new",
+    "/agency/connections",
     "/account",
 )
 LOOKS = (("light", 1280), ("dark", 390))

@@ -18,6 +18,14 @@ SCREENS = (
     "/a/luna-yoga/settings/account",
     "/a/luna-yoga/settings/people",
     "/a/luna-yoga/settings/fields",
+    "/a/luna-yoga/settings/notices",
+    "/a/luna-yoga/settings/calendars",
+    "/a/luna-yoga/settings/hours",
+    "/a/luna-yoga/calendar",
+    "/a/luna-yoga/bookings",
+    "/agency/connections",
+    "/book/luna-yoga",
+    "/book/luna-yoga/private-lesson",
     "/account",
 )
 

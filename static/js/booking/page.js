@@ -49,7 +49,7 @@
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 
   if (window.parent !== window && document.body.classList.contains("is-embedded")) {
-    const tell = () => window.parent.postMessage({ levelhead: "height", height: document.documentElement.scrollHeight }, "*");
+    const tell = () => window.parent.postMessage({ levelhead: "height", height: document.body.offsetHeight }, "*");
     new ResizeObserver(tell).observe(document.body);
     tell();
   }
