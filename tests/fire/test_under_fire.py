@@ -1,6 +1,6 @@
 """The promise, with real processes: everything is killed at random while texts go in and out, and nothing is lost or twice.
 
-FIRE_TEXTS sets the size, out and in (default 100); FIRE_SEED how the dice fall. Beside the killing: one answer in twenty is
+FIRE_TEXTS sets the size, out and in (default 150); FIRE_SEED how the dice fall. Beside the killing: one answer in twenty is
 lost, one text in ten does not arrive, every webhook comes ten times, shuffled, from eight carriers at the same time, and
 two versions of the code work side by side.
 """
@@ -19,7 +19,7 @@ from tests.fire import ends, otherversion
 from tests.fire.office import PostOffice
 from tests.fire.town import Load, Town, Writer, customer_writes
 
-TEXTS = int(os.environ.get("FIRE_TEXTS", "100"))
+TEXTS = int(os.environ.get("FIRE_TEXTS", "150"))
 SEED = int(os.environ.get("FIRE_SEED", "11"))
 PEOPLE = 40
 # Texts a second each way while it burns, and how long the rest may take.
@@ -43,6 +43,7 @@ def arson(town: Town, dice: random.Random) -> list[Callable[[], None]]:
     deck += [lambda: town.kill_one("workers", dice)] * 6 + [lambda: town.kill_one("next", dice)] * 4
     deck += [town.kill_web] * 2 + [town.restart_postgres, town.lose_redis, lambda: lose_crew(town)]
     deck += [lambda: ring_tomorrow(town)] * 3
+    deck *= 1 + TEXTS // 400
     dice.shuffle(deck)
     return deck
 
