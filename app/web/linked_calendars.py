@@ -27,7 +27,7 @@ blueprint = Blueprint("linked_calendars", __name__, url_prefix="/a/<account>/set
 
 
 def _may_change(user_id: uuid.UUID) -> bool:
-    return g.access.can_admin or user_id == current_user.user.id
+    return bool(g.access.can_admin) or user_id == current_user.user.id
 
 
 def _own(linked_id: uuid.UUID) -> LinkedCalendar:

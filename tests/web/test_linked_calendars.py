@@ -54,7 +54,7 @@ def save(
 def test_nothing_is_linked_at_first(client: FlaskClient, cast: Cast) -> None:
     page = sign_in(client, cast.cleo).get(PAGE)
     assert page.status_code == 200
-    assert "No calendar is linked yet" in page.text and "Connect Google Calendar" in page.text
+    assert "No calendar is linked yet" in page.text and "Connect Google" in page.text
 
 
 def test_the_two_questions_and_what_is_known(
