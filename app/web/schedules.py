@@ -26,7 +26,7 @@ Windows = list[tuple[str, str]]
 
 
 def _may_change(schedule: Schedule) -> bool:
-    return g.access.can_admin or schedule.user_id == current_user.user.id
+    return bool(g.access.can_admin or schedule.user_id == current_user.user.id)
 
 
 def _opened(schedule_id: UUID) -> Schedule:

@@ -1,6 +1,7 @@
 """Formats of dates and times in a zone that somebody chose, for pages that show times of more than one zone."""
 
-from datetime import date, datetime
+from datetime import date as Date
+from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from babel import Locale
@@ -29,22 +30,22 @@ class Zoned:
     def span(self, starts_at: datetime, ends_at: datetime) -> str:
         return f"{self.hour(starts_at)} – {self.hour(ends_at)}"
 
-    def date(self, at: datetime) -> date:
+    def date(self, at: datetime) -> Date:
         return at.astimezone(self.zone).date()
 
-    def weekday(self, on: date) -> str:
+    def weekday(self, on: Date) -> str:
         return format_date(on, "EEE", locale=self.locale)
 
-    def short_day(self, on: date) -> str:
+    def short_day(self, on: Date) -> str:
         return format_skeleton("MMMEd", _at(on), locale=self.locale)
 
-    def long_day(self, on: date) -> str:
+    def long_day(self, on: Date) -> str:
         return format_date(on, "full", locale=self.locale)
 
-    def month(self, on: date) -> str:
+    def month(self, on: Date) -> str:
         return format_skeleton("yMMMM", _at(on), locale=self.locale)
 
-    def range(self, first: date, last: date) -> str:
+    def range(self, first: Date, last: Date) -> str:
         """Nov 16 – 22, 2026"""
         return (
             self.long_day(first)
@@ -65,5 +66,5 @@ class Zoned:
         return f"{place} time, {formats.zone_name(at, self.zone, self.locale)}"
 
 
-def _at(on: date) -> datetime:
+def _at(on: Date) -> datetime:
     return datetime(on.year, on.month, on.day)

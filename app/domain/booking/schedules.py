@@ -60,7 +60,8 @@ def used_by(session: Session) -> dict[uuid.UUID, list[str]]:
     )
     found: dict[uuid.UUID, list[str]] = {}
     for schedule_id, name in rows:
-        found.setdefault(schedule_id, []).append(name)
+        if schedule_id is not None:
+            found.setdefault(schedule_id, []).append(name)
     return found
 
 
