@@ -161,7 +161,7 @@ def offer_places(session: Session, account: Account, calendar_id: uuid.UUID) -> 
 
 
 # Whoever was told already and did not book stands behind those who were not.
-_LINE = (func.coalesce(WaitlistEntry.offered_at, WaitlistEntry.created_at), WaitlistEntry.id)
+_LINE = (WaitlistEntry.offered_at.asc().nulls_first(), WaitlistEntry.created_at, WaitlistEntry.id)
 
 
 def _is_fresh(entry: WaitlistEntry, at: datetime) -> bool:
