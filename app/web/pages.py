@@ -10,6 +10,7 @@ from app.web import (
     booking,
     booking_for,
     booking_manage,
+    booking_waitlist,
     bookings,
     calendar_screen,
     calendars,
@@ -45,6 +46,7 @@ BLUEPRINTS = (
     auth.blueprint,
     booking.blueprint,
     booking_manage.blueprint,
+    booking_waitlist.blueprint,
     inbox.blueprint,
     thread.blueprint,
     messages.blueprint,
@@ -80,4 +82,4 @@ BLUEPRINTS = (
 
 # Public forms of people who are not signed in: there is no session to abuse, and a cookie would be set for nothing. They
 # carry a signed token of their own, or the link of a booking.
-WITHOUT_COOKIES = (booking.blueprint, booking_manage.blueprint)
+WITHOUT_COOKIES = (booking.blueprint, booking_manage.blueprint, booking_waitlist.blueprint)

@@ -29,6 +29,8 @@ PUBLIC = {
     "booking.pick",
     "booking.details",
     "booking.book",
+    "booking_waitlist.ask",
+    "booking_waitlist.join",
     "booking_manage.show",
     "booking_manage.calendar_file",
     "booking_manage.ask_cancel",

@@ -13,11 +13,13 @@ from werkzeug.test import TestResponse
 from app.core import tenancy
 from app.domain.booking import book
 from app.integrations import calendars as outside
-from app.models.booking import Appointment, Booking
+from app.models.booking import Appointment, Booking, WaitlistEntry
 from app.models.calendar import Calendar
 from app.models.contact import Contact
+from app.models.mail import Mail
 from app.models.message import Message
 from app.models.notice import BookingNotice
+from tests.conftest import run_jobs
 from tests.factories import Cast
 from tests.web.booking_rows import AT, ROSA, make_calendar, open_form, page_of
 
@@ -327,3 +329,31 @@ def test_holds_are_not_bookings(client: FlaskClient, cast: Cast, visit: Calendar
         )
         session.commit()
     assert not bookings(cast)
+
+
+def test_a_full_day_has_a_waiting_list(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast
+) -> None:
+    yoga = make_calendar(cast, name="Yoga", kind="class", duration=480, seats=1, notice_minutes=0)
+    assert send(client, clock, yoga, "20260305T140000Z").status_code == 303
+    full = client.get(page_of(yoga), query_string={"day": "2026-03-05"})
+    link = re.search(r'href="([^"]+/waitlist[^"]*)"', full.text)
+    assert link, full.text
+    address = link[1].replace("&amp;", "&")
+    form = client.get(address)
+    token = re.search(r'name="form" value="([^"]+)"', form.text)
+    assert token
+    clock.shift(10)
+    wrong = client.post(address, data={"form": token[1], "name": "Willa"})
+    assert wrong.status_code == 422 and "Willa" in wrong.text and "reach you" in wrong.text
+    asked = client.post(address, data={"form": token[1], "name": "Willa", "email": "willa@example.com"})
+    assert asked.status_code == 200 and "You are on the waiting list" in asked.text
+    with tenancy.session_for(cast.account.id) as session:
+        waiting = session.scalars(select(WaitlistEntry)).one()
+        assert waiting.wanted_from == datetime(2026, 3, 5, 5, tzinfo=UTC)
+        book.cancel(session, session.scalars(select(Booking).where(Booking.guest_name != "")).one(), "guest")
+        session.commit()
+    run_jobs()
+    with tenancy.session_for() as session:
+        told = session.scalars(select(Mail).where(Mail.recipient == "willa@example.com")).one()
+        assert told.subject.startswith("A place is free: Yoga")
