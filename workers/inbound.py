@@ -9,7 +9,7 @@ from app.core import bells, jobs, runtime
 from app.core.clock import now
 from app.core.ids import parse_id
 from app.core.tenancy import enter_account
-from app.domain import calendar_sync, inbound, webhook_drain
+from app.domain import inbound, push_channels, webhook_drain
 from app.domain.channels import Report
 from app.domain.sending import reports, settle
 from app.domain.webhooks import Effect, Event, Ignore, TryLater
@@ -46,7 +46,7 @@ def handle(session: Session, event: Event) -> Effect:
 def _push(session: Session, event: Event) -> Effect:
     """It only says "look again"; what changed is read by a job of its own."""
     linked_id = parse_id(event.payload.get("linked_calendar"))
-    if linked_id is None or not calendar_sync.look_again(session, linked_id, now()):
+    if linked_id is None or not push_channels.look_again(session, linked_id, now()):
         raise Ignore("The calendar it is about is gone.")
     return Effect()
 

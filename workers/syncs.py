@@ -15,7 +15,7 @@ from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
 from app.core.errors import ProviderError
 from app.core.ids import parse_id
-from app.domain import calendar_sync, event_writes
+from app.domain import calendar_sync, event_writes, push_channels
 from app.integrations import calendar_pushes, calendars
 from workers import stopping
 
@@ -53,7 +53,7 @@ def read() -> None:
 
 
 def _read_one(linked_id: uuid.UUID) -> None:
-    if calendars.look(linked_id) is not None and calendar_sync.needs_channel(linked_id):
+    if calendars.look(linked_id) is not None and push_channels.is_missing(linked_id):
         calendar_pushes.open_one(linked_id)
 
 

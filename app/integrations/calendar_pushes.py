@@ -17,7 +17,7 @@ from app.core import runtime
 from app.core.clock import now
 from app.core.errors import ProviderError
 from app.core.tenancy import session_for
-from app.domain import calendar_sync, connections
+from app.domain import connections, push_channels
 from app.domain.calendar_channel import CalendarAccount
 from app.integrations.calendars import open_account
 from app.models.connection import Connection
@@ -45,7 +45,7 @@ def hash_of(token: str) -> str:
 def renew_due() -> int:
     """Channels that are missing or end within a day; gives how many were opened."""
     with session_for() as session:
-        due = calendar_sync.channels_due(session, now(), AHEAD)
+        due = push_channels.due(session, now(), AHEAD)
     return sum(open_one(linked_id) for linked_id in due)
 
 
@@ -64,7 +64,7 @@ def open_one(linked_id: uuid.UUID) -> bool:
     except ProviderError as error:
         log.warning("channel.not_opened", calendar=str(linked_id), code=error.code)
         return False
-    before, before_resource = calendar_sync.keep_channel(linked_id, made, hash_of(token), now())
+    before, before_resource = push_channels.keep(linked_id, made, hash_of(token), now())
     if before:
         _stop(account, before, before_resource)
     return True
@@ -72,7 +72,7 @@ def open_one(linked_id: uuid.UUID) -> bool:
 
 def close_unused() -> int:
     """Those of calendars that are no longer read; gives their number."""
-    rows = calendar_sync.unused_channels()
+    rows = push_channels.unused()
     for linked, connection in rows:
         _close(linked, connection)
     return len(rows)
@@ -82,7 +82,7 @@ def _close(linked: LinkedCalendar, connection: Connection) -> None:
     if linked.channel_ref and connection.state in connections.WORKING:
         account = open_account(connection.provider, connection.id)
         _stop(account, linked.channel_ref, linked.channel_resource_ref or "")
-    calendar_sync.forget_channel(linked.id, linked.channel_ref)
+    push_channels.forget(linked.id, linked.channel_ref)
 
 
 def _stop(account: CalendarAccount, channel_ref: str, resource_ref: str) -> None:

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request
 from app.core.clock import now
 from app.core.security import public
 from app.core.tenancy import session_for
-from app.domain import calendar_sync, connections, webhooks
+from app.domain import connections, push_channels, webhooks
 from app.integrations.google import signature
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ def calendar() -> Response:
         return _answer(400)
     try:
         with session_for() as session:
-            door = calendar_sync.push_door(session, channel_ref)
+            door = push_channels.door_of(session, channel_ref)
         if door is None:
             # Also a channel that was replaced and has not ended yet.
             return _answer(404)
@@ -46,7 +46,7 @@ def calendar() -> Response:
         return _answer(503)
 
 
-def _store(door: calendar_sync.PushDoor, channel_ref: str) -> Response:
+def _store(door: push_channels.PushDoor, channel_ref: str) -> Response:
     state = request.headers.get(signature.STATE, "")
     number = request.headers.get(signature.NUMBER, "")
     if state not in STATES or not (number.isascii() and number.isdigit() and len(number) <= 20):

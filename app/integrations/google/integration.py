@@ -9,7 +9,7 @@ from app.core import jobs
 from app.core.clock import now
 from app.core.errors import ProviderError
 from app.core.tenancy import session_for
-from app.domain import calendar_sync, linked_calendars
+from app.domain import linked_calendars, push_channels
 from app.domain.calendar_channel import CalendarAccount
 from app.integrations.base import CalendarIntegration
 from app.integrations.google import oauth
@@ -36,12 +36,12 @@ def connected(session: Session, connection: Connection) -> None:
 def disconnecting(connection: Connection) -> None:
     """Pushes are stopped while we still may, and its busy times forgotten."""
     account = open_calendars(connection.id, PATIENCE_S)
-    for row in calendar_sync.open_channels(connection.id):
+    for row in push_channels.open_of(connection.id):
         try:
             account.unwatch(row.channel_ref or "", row.channel_resource_ref or "")
         except ProviderError:
             break
-        calendar_sync.forget_channel(row.id, row.channel_ref)
+        push_channels.forget(row.id, row.channel_ref)
     with session_for(connection.account_id) as session:
         linked_calendars.pause(session, connection.id)
         session.commit()
