@@ -32,14 +32,14 @@ def is_known(job: Job, ours: Collection[str]) -> bool:
 
 def pass_on(job: Job) -> None:
     """Puts it at the end of its queue again, up to ten times."""
-    times = job.meta.get("passed", 0)
+    times, name = job.meta.get("passed", 0), job.func_name or ""
     if not isinstance(times, int) or times >= MOST_TIMES:
-        log.warning("job.dropped", function=job.func_name[:100])
+        log.warning("job.dropped", function=name[:100])
         return
-    log.warning("job.passed_on", function=job.func_name[:100], times=times + 1)
+    log.warning("job.passed_on", function=name[:100], times=times + 1)
     time.sleep(PAUSE_S)
     Queue(job.origin, connection=job.connection, serializer="json").enqueue(
-        job.func_name,
+        name,
         args=tuple(job.args),
         kwargs=dict(job.kwargs),
         meta={"passed": times + 1},

@@ -14,6 +14,7 @@ from rq import Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job
+from rq.worker import BaseWorker
 
 from app.core.jobs import QUEUES
 
@@ -28,7 +29,7 @@ def clear(redis_url: str) -> int:
         for worker in dead:
             for name in QUEUES:
                 _clear_queue(connection, name, worker.name)
-            worker.register_death()
+            worker.register_death()  # type: ignore[no-untyped-call]
     except (redis.RedisError, OSError) as error:
         log.warning("remains.left", error=type(error).__name__)
         return 0
@@ -37,7 +38,7 @@ def clear(redis_url: str) -> int:
     return len(dead)
 
 
-def _is_dead(worker: Worker) -> bool:
+def _is_dead(worker: BaseWorker) -> bool:
     if worker.hostname != socket.gethostname() or not worker.pid:
         return False
     try:
@@ -62,7 +63,7 @@ def _clear_queue(connection: "redis.Redis", name: str, worker_name: str) -> None
     for key in keys:
         execution = Execution.from_composite_key(key.decode(), connection)
         try:
-            execution.refresh()
+            execution.refresh()  # type: ignore[no-untyped-call]
             if execution.worker_name != worker_name:
                 continue
             job = Job.fetch(execution.job_id, connection=connection, serializer="json")
@@ -72,4 +73,4 @@ def _clear_queue(connection: "redis.Redis", name: str, worker_name: str) -> None
             execution.delete(job, pipeline)
             pipeline.execute()
         job.delete()
-        log.warning("job.orphaned", function=job.func_name[:100], worker=worker_name)
+        log.warning("job.orphaned", function=(job.func_name or "")[:100], worker=worker_name)
