@@ -302,7 +302,7 @@ def test_the_demo_is_seeded_once_and_quickly(run: Run) -> None:
 def books_of(account: Account) -> dict[str, int]:
     with tenancy.session_for(account.id) as session:
 
-        def count(query: Select[tuple[int]]) -> int:
+        def count(query: Select[int]) -> int:
             return session.scalar(query) or 0
 
         connected = select(func.count()).select_from(Connection)
