@@ -7,7 +7,7 @@ account is not known until the row is found. The busy times are behind it.
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Row, TenantRow
@@ -45,6 +45,9 @@ class LinkedCalendar(Row, Base):
     look_again: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     # The end of the time for which recurring events are unrolled.
     read_until: Mapped[datetime | None]
+
+    # Changes with the busy times of the calendar, by a trigger; what was read of them is good while it stays.
+    busy_version: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     # The push channel; of its token only the hash is kept.
     channel_ref: Mapped[str | None] = mapped_column(unique=True)
