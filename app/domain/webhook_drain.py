@@ -6,6 +6,7 @@ dozens instead of one for each, which is a tenth of the work. When one of them b
 event fails nobody else's.
 """
 
+import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -38,6 +39,19 @@ _CLAIM = text("""
                or (state = 'failed' and next_try_at <= :now))
         order by position limit :most for update skip locked)
     returning id, position, account_id, kind
+""")
+
+
+_LOCK = text("""
+    select id, provider, connection_id, account_id, kind, payload, created_at from webhook_events
+    where id = any(:ids) and state = 'working' order by position for update
+""")
+_DONE = text("""
+    update webhook_events e
+    set state = 'done', handled_at = :now, error = null, lease_until = null,
+        contact_id = found.contact_id, message_id = found.message_id
+    from json_to_recordset(cast(:found as json)) as found(id uuid, contact_id uuid, message_id uuid)
+    where e.id = found.id
 """)
 
 
@@ -103,21 +117,27 @@ def _handle_together(
 ) -> None:
     try:
         with tenancy.session_for(account_id) as session:
-            rows = session.scalars(
-                select(WebhookEvent)
-                .where(WebhookEvent.id.in_([one.id for one in group]), WebhookEvent.state == "working")
-                .order_by(WebhookEvent.position)
-                .with_for_update()
-            ).all()
+            rows = session.execute(_LOCK, {"ids": [one.id for one in group]}).all()
             answers = many(session, [open_event(row) for row in rows]) if rows else []
-            for row, answer in zip(rows, answers, strict=True):
-                _note(row, answer)
+            _note_all(session, {row.id: answer for row, answer in zip(rows, answers, strict=True)})
             session.commit()
     except Exception as error:
         # One of them breaks; alone each gets what is its own.
         log.warning("events.one_by_one", events=len(group), error=type(error).__name__)
         for one in group:
             _handle_one(one.id, handle)
+
+
+def _note_all(session: Session, answers: Mapping[uuid.UUID, Effect | Ignore | TryLater]) -> None:
+    done = []
+    for event_id, answer in answers.items():
+        if isinstance(answer, Effect):
+            about = {"contact_id": answer.contact_id, "message_id": answer.message_id}
+            done.append({"id": str(event_id)} | {name: str(one) for name, one in about.items() if one})
+        else:
+            _note(session.get_one(WebhookEvent, event_id), answer)
+    if done:
+        session.execute(_DONE, {"found": json.dumps(done), "now": now()})
 
 
 def _note(row: WebhookEvent, answer: Effect | Ignore | TryLater) -> None:

@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 import psycopg
+from sqlalchemy import Row as RowOf
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
@@ -137,7 +138,7 @@ def is_due() -> bool:
         return bool(session.scalar(_DUE, {"now": now()}))
 
 
-def open_event(row: WebhookEvent) -> Event:
+def open_event(row: WebhookEvent | RowOf[Any]) -> Event:
     """Raises Ignore for one without content or account, SealBroken."""
     if row.payload is None:
         raise Ignore("Its content was erased by age.")
