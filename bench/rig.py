@@ -129,6 +129,18 @@ class Rig:
         self.wait_for(f"{self.sim_url}/_sim/health")
         self.control("/settings", step_delay_ms=0)
 
+    def start_provider(self) -> None:
+        """In the simulator's place once everything is connected: takes texts and reports on them, at next to no cost."""
+        self.stop("simulator")
+        self.start("provider", "-m", "bench.provider", "--port", str(self.sim_port), "--token", TOKEN)
+        self.wait_for(f"{self.sim_url}/health")
+
+    def pause(self, name: str) -> None:
+        self.children[name].send_signal(signal.SIGSTOP)
+
+    def go_on(self, name: str) -> None:
+        self.children[name].send_signal(signal.SIGCONT)
+
     def start_workers(self, **counts: int) -> None:
         env = {f"WORKERS_{queue.upper()}": str(count) for queue, count in counts.items()}
         self.start("workers", "-m", "workers.boot", **env)
