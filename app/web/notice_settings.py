@@ -99,6 +99,8 @@ def _preview(rule: NoticeRule, values: dict[str, str]) -> dict[str, Any]:
         calendar = next(iter(calendars.all_of(db())), None)
     found = words.values_for(words.sample(g.account, calendar), rule.audience)
     body = words.fill(values["body"], found)
+    if rule.channel == "sms":
+        body = words.in_plain_spaces(body)
     return {
         "subject": words.fill(values["subject"], found),
         "body": body,

@@ -15,6 +15,7 @@ from app.core.errors import Invalid
 from app.domain import consent
 from app.domain.booking import book
 from app.domain.notices import fire, rules, words
+from app.domain.sending import segments
 from app.models.booking import Appointment, Booking
 from app.models.calendar import Calendar
 from app.models.mail import Mail
@@ -106,7 +107,8 @@ def test_a_booking_is_confirmed_and_its_reminders_are_planned(cast: Cast, visit:
     assert done["confirmed", "email", "host"].state == "sent"
     assert done["reminder", "sms", "guest"].state == "waiting"
     (text,) = texts(cast)
-    assert "4:00\u202fPM" in text.body and "/b/" in text.body, "in the guest's zone, with the link"
+    assert "4:00 PM" in text.body and "/b/" in text.body, "in the guest's zone, with the link"
+    assert segments.count(text.body).encoding == "GSM-7"
     assert {mail.recipient for mail in mails()} == {"rosa@example.com", "ben@north.test"}
 
 

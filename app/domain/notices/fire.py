@@ -121,7 +121,9 @@ def _send_text(session: Session, notice: BookingNotice, rule: NoticeRule, told: 
             told.account,
             conversation,
             to=booking.guest_phone,
-            body=words.fill(rule.body, words.values_for(told, rule.audience))[: words.LONGEST_BODY],
+            body=words.in_plain_spaces(words.fill(rule.body, words.values_for(told, rule.audience)))[
+                : words.LONGEST_BODY
+            ],
             sender=sender,
             author_id=None,
             client_key=f"notice:{notice.id}",

@@ -103,6 +103,11 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
+def in_plain_spaces(text: str) -> str:
+    """The narrow and the unbroken spaces of formatted times are not in GSM-7: one of them would double a text's price."""
+    return text.replace("\u202f", " ").replace("\u00a0", " ")
+
+
 def values_for(told: Told, audience: str) -> dict[str, str]:
     booking, appointment = told.booking, told.appointment
     zone, locale = told.zone(audience), formats.locale_of(told.account.locale)
