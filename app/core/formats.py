@@ -1,6 +1,7 @@
 """Dates, money and numbers as people read them, by babel; times always show their zone."""
 
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -37,6 +38,7 @@ def zone_name(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
     return f"GMT{sign}{hours}{f':{rest}' if rest != '00' else ''}"
 
 
+@lru_cache(maxsize=4096)
 def date_and_time(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
     local = at.astimezone(zone)
     return f"{format_datetime(local, 'medium', locale=locale)} {zone_name(at, zone, locale)}"
@@ -104,6 +106,7 @@ def number(value: int | float, locale: Locale) -> str:
     return format_decimal(value, locale=locale)
 
 
+@lru_cache(maxsize=4096)
 def phone(e164: str, country: str = "") -> str:
     """As people of that country write it: national at home, international abroad."""
     try:

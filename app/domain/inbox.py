@@ -7,8 +7,22 @@ order is (last_at, id) and the next page begins behind the last row. What people
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, func, literal, or_, select, tuple_, union
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union,
+)
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
@@ -48,23 +62,25 @@ class Page:
     next_cursor: str
 
 
-def _open_and_awake() -> ColumnElement[bool]:
-    """Open, and not snoozed; a snooze ends by itself when its time has come."""
-    sleepless = or_(Conversation.snoozed_until.is_(None), Conversation.snoozed_until <= now())
-    return and_(Conversation.status == "open", sleepless)
+# Conditions are built once, polls ask too often for more; values() says who asks and when.
+_ME, _NOW = bindparam("me", type_=Uuid()), bindparam("now", type_=DateTime(timezone=True))
+_OPEN = Conversation.status == "open"
+# A snooze ends by itself when its time has come.
+_AWAKE = and_(_OPEN, or_(Conversation.snoozed_until.is_(None), Conversation.snoozed_until <= _NOW))
+_IN_TAB: dict[str, ColumnElement[bool]] = {
+    "mine": and_(_AWAKE, Conversation.assigned_to == _ME),
+    "unassigned": and_(_AWAKE, Conversation.assigned_to.is_(None)),
+    "all": _AWAKE,
+    "unread": and_(_AWAKE, Conversation.unread_count > 0),
+    "starred": and_(Conversation.starred),
+    "snoozed": and_(_OPEN, Conversation.snoozed_until > _NOW),
+    "closed": Conversation.status == "closed",
+}
 
 
-def in_tab(tab: str, user_id: uuid.UUID) -> ColumnElement[bool]:
-    """The condition of a tab. KeyError for an unknown one."""
-    return {
-        "mine": and_(_open_and_awake(), Conversation.assigned_to == user_id),
-        "unassigned": and_(_open_and_awake(), Conversation.assigned_to.is_(None)),
-        "all": _open_and_awake(),
-        "unread": and_(_open_and_awake(), Conversation.unread_count > 0),
-        "starred": and_(Conversation.starred),
-        "snoozed": and_(Conversation.status == "open", Conversation.snoozed_until > now()),
-        "closed": Conversation.status == "closed",
-    }[tab]
+def values(user_id: uuid.UUID) -> dict[str, Any]:
+    """What the conditions here are executed with."""
+    return {"me": user_id, "now": now()}
 
 
 def rows_of(
@@ -77,19 +93,18 @@ def rows_of(
     limit: int = PAGE_SIZE,
 ) -> Page:
     """A page of a tab, newest first; a search looks through all tabs."""
-    query = _with_names()
-    query = query.where(found_by(search)) if search.strip() else query.where(in_tab(tab, user_id))
+    query = _NAMED.where(found_by(search) if search.strip() else _IN_TAB[tab])
     if place := _read_cursor(after):
         query = query.where(tuple_(Conversation.last_at, Conversation.id) < tuple_(*place))
     query = query.order_by(Conversation.last_at.desc(), Conversation.id.desc()).limit(limit + 1)
-    rows = [_row(*found) for found in session.execute(query)]
+    rows = [_row(*found) for found in session.execute(query, values(user_id))]
     more = len(rows) > limit
     rows = rows[:limit]
     return Page(rows, cursor_of(rows[-1].conversation) if more else "")
 
 
 def row_of(session: Session, conversation_id: uuid.UUID) -> Row | None:
-    found = session.execute(_with_names().where(Conversation.id == conversation_id)).first()
+    found = session.execute(_NAMED.where(Conversation.id == conversation_id)).first()
     return _row(*found) if found else None
 
 
@@ -116,6 +131,9 @@ def _with_names() -> Select[Conversation, str, str, str, str | None]:
     )
 
 
+_NAMED = _with_names()
+
+
 def _row(conversation: Conversation, first: str, last: str, company: str, phone: str | None) -> Row:
     return Row(conversation, f"{first} {last}".strip() or company, phone or "")
 
@@ -134,16 +152,15 @@ def found_by(search: str) -> ColumnElement[bool]:
     return Conversation.id.in_(union(theirs, select(said.c.conversation_id)))
 
 
-def unread_counts(user_id: uuid.UUID) -> dict[str, ScalarSelect[int]]:
-    """Unread conversations in the tabs that show a number, as columns of one query; `all` is also the number on the
-    browser tab and in the sidebar. Nobody counts further than MOST_COUNTED, however many are unread.
-    """
-    return {tab: _count(and_(in_tab(tab, user_id), Conversation.unread_count > 0)) for tab in COUNTED_TABS}
+def _count_unread(tab: str) -> ColumnElement[int]:
+    unread = and_(_IN_TAB[tab], Conversation.unread_count > 0)
+    some = select(literal(1)).select_from(Conversation).where(unread).limit(MOST_COUNTED).subquery()
+    return select(func.count()).select_from(some).scalar_subquery().label(tab)
 
 
-def _count(condition: ColumnElement[bool]) -> ScalarSelect[int]:
-    some = select(literal(1)).select_from(Conversation).where(condition).limit(MOST_COUNTED).subquery()
-    return select(func.count()).select_from(some).scalar_subquery()
+# Unread conversations in the tabs that show a number, as columns of one query executed with values(); `all` is also the
+# number on the browser tab and in the sidebar. Nobody counts further than MOST_COUNTED, however many are unread.
+UNREAD_COUNTS = [_count_unread(tab) for tab in COUNTED_TABS]
 
 
 def cursor_of(conversation: Conversation) -> str:

@@ -74,14 +74,14 @@ def words() -> Words:
 
 def frame_counts() -> dict[str, int]:
     """What the frame and the inbox's tabs count, by one query a request: unread conversations of this account, as in
-    inbox.unread_counts(), and as `accounts` how many this person may open.
+    inbox.UNREAD_COUNTS, and as `accounts` how many this person may open.
     """
     if "frame_counts" not in g:
-        asked = {} if g.get("account") is None else inbox.unread_counts(current_user.user.id)
+        columns = [] if g.get("account") is None else [*inbox.UNREAD_COUNTS]
         if not htmx.is_htmx():
-            asked["accounts"] = access.count_of_accounts(current_user.user)
-        columns = [query.label(name) for name, query in asked.items()]
-        g.frame_counts = db().execute(select(*columns)).one()._asdict() if columns else {}
+            columns.append(access.count_of_accounts(current_user.user).label("accounts"))
+        values = inbox.values(current_user.user.id)
+        g.frame_counts = db().execute(select(*columns), values).one()._asdict() if columns else {}
     found: dict[str, int] = g.frame_counts
     return found
 
@@ -182,5 +182,6 @@ def set_up(app: Flask) -> None:
     app.jinja_env.globals.update(
         unread_total_now=unread_total,
         initials=identity.initials,
+        avatar_tone=identity.avatar_tone,
         asset_version=_asset_version(Path(app.static_folder or "")),
     )

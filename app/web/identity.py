@@ -6,6 +6,7 @@ The cookie holds a random token, the table its hash, so that a sign-out really e
 import hashlib
 import secrets
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from flask import g, request, session
@@ -51,6 +52,15 @@ class SignedIn(UserMixin):  # type: ignore[misc]
 
 def initials(name: str) -> str:
     return "".join(part[0] for part in name.split()[:2]).upper() or "?"
+
+
+@lru_cache(maxsize=4096)
+def avatar_tone(key: str) -> int:
+    """Which of the twelve colours a person or thing has everywhere."""
+    seen = 0
+    for letter in key.lower():
+        seen = (seen * 7 + "0123456789abcdefghijklmnopqrstuvwxyz".find(letter) + 2) % 9973
+    return seen % 12
 
 
 def hash_token(token: str) -> str:
