@@ -19,10 +19,10 @@ def gzipped(response: Response) -> Response:
     response.vary.add("Accept-Encoding")
     if (
         response.status_code != 200
-        or "gzip" not in request.accept_encodings
+        or not request.accept_encodings.quality("gzip")
         or "Content-Encoding" in response.headers
         or "Content-Range" in response.headers
-        or not response.mimetype.startswith(TYPES)
+        or not (response.mimetype or "").startswith(TYPES)
     ):
         return response
     response.direct_passthrough = False
