@@ -274,3 +274,12 @@ def test_a_breaker_behind_which_nothing_waits_goes(desk: Desk, provider: Provide
         housekeeping.each_minute()
         with tenancy.session_for() as session:
             assert session.scalars(select(CircuitBreaker)).all() == [] == open_providers()
+
+
+def test_a_text_that_is_tried_again_says_why_and_when(desk: Desk, provider: Provider) -> None:
+    provider.fault("rate_limited", retry_after=40, path="Messages", times=1)
+    message_id = desk.send("Again soon")
+    assert desk.message(message_id).state == "queued"
+    browser = factories.sign_in(desk.client, desk.cast.ben)
+    page = browser.get(f"/a/{desk.account.slug}/inbox/c/{desk.conversation.id}").get_data(as_text=True)
+    assert "Next try today at" in page
