@@ -1,5 +1,6 @@
 """What is needed to work out free times, read from the database: hosts with their hours, what they are busy with, what is
-booked in this calendar. Two queries, and a third where caps or seats ask for it; never one for each host or day.
+booked in this calendar. One query for the hosts with their hours and appointments, one for the busy times of linked
+calendars that are not remembered (busy_times.py), and one where caps or seats ask for it; never one for each host or day.
 
 A host's linked calendars count as unreadable when one that is checked for conflicts was not read for half an hour, or its
 connection does not work: what they say may be out of date.
@@ -7,18 +8,20 @@ connection does not work: what they say may be out of date.
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from json import loads
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from app.domain.availability.hours import Interval, Week, merged, read_week
 from app.domain.availability.slots import Host, Rules, Standing
+from app.domain.booking import busy_times
 from app.models.booking import Appointment
 from app.models.calendar import Calendar
 
@@ -33,34 +36,34 @@ CAP_MARGIN = timedelta(days=8)
 Busy = tuple[uuid.UUID, datetime, datetime]
 
 _HOSTS = text("""
-    select h.user_id, h.is_fallback, s.timezone, s.weekly::text, d.dates::text,
-           exists (select 1 from linked_calendars l join connections c on c.id = l.connection_id
-                   where l.account_id = h.account_id and l.user_id = h.user_id and l.checks_conflicts and not l.is_gone
-                     and c.state <> 'disconnected'
-                     and (l.synced_at is null or l.synced_at < :stale
-                          or c.state <> all (:readable)))
-    from calendar_hosts h join users u on u.id = h.user_id and u.disabled_at is null
+    with who as (
+        select h.user_id, h.is_fallback, h.schedule_id, h.account_id, h.position, h.id
+        from calendar_hosts h join users u on u.id = h.user_id and u.disabled_at is null
+        where h.calendar_id = :calendar),
+    linked as (
+        select l.user_id, string_agg(l.id::text || l.busy_version, ',' order by l.id) as versions,
+               bool_or(l.checks_conflicts and not l.is_gone and c.state <> 'disconnected'
+                       and (l.synced_at is null or l.synced_at < :stale or c.state <> all (:readable))) as unreadable
+        from linked_calendars l join connections c on c.id = l.connection_id
+        where l.account_id = :account and l.user_id in (select user_id from who) group by l.user_id),
+    taken as (
+        select p.user_id, array_agg(date_part('epoch', p.starts_at)::bigint order by p.starts_at) as starts,
+               array_agg(ceil(date_part('epoch', p.ends_at))::bigint order by p.starts_at) as ends
+        from people_busy((select array_agg(user_id) from who), :since, :until, :at) p group by p.user_id)
+    select w.user_id, w.is_fallback, s.timezone, s.weekly::text, d.dates::text,
+           linked.unreadable, linked.versions, taken.starts, taken.ends
+    from who w
+    left join linked on linked.user_id = w.user_id
+    left join taken on taken.user_id = w.user_id
     left join lateral (
         select s.id, s.timezone, s.weekly from schedules s
-        where case when h.schedule_id is not null then s.id = h.schedule_id
-                   else s.account_id = h.account_id and s.is_default and (s.user_id = h.user_id or s.user_id is null) end
+        where case when w.schedule_id is not null then s.id = w.schedule_id
+                   else s.account_id = w.account_id and s.is_default and (s.user_id = w.user_id or s.user_id is null) end
         order by s.user_id nulls last, s.created_at limit 1) s on true
     left join lateral (
         select jsonb_agg(jsonb_build_array(d."on", d.hours) order by d."on") as dates from schedule_dates d
         where d.schedule_id = s.id and d."on" between :first and :last) d on true
-    where h.calendar_id = :calendar
-    order by h.position, h.id
-""")
-_BUSY = text("""
-    select user_id, array_agg(starts), array_agg(ends) from (
-        select b.user_id, floor(date_part('epoch', b.starts_at))::bigint as starts,
-               ceil(date_part('epoch', b.ends_at))::bigint as ends
-        from busy_times b where b.account_id = :account and b.user_id = any (:people)
-          and b.ends_at > :since and b.starts_at < :until
-        union all
-        select p.user_id, floor(date_part('epoch', p.starts_at))::bigint, ceil(date_part('epoch', p.ends_at))::bigint
-        from people_busy(:people, :since, :until, :at) p
-    ) x group by user_id
+    order by w.position, w.id
 """)
 _BOOKED = text("""
     select a.id, date_part('epoch', a.starts_at)::bigint, date_part('epoch', a.ends_at)::bigint, a.seats,
@@ -88,6 +91,61 @@ class Diary:
         return [host.user_id for host in self.hosts]
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is known of a host without their linked calendars: `versions` says whether what was read of those is good."""
+
+    user_id: uuid.UUID
+    is_fallback: bool
+    week: Week
+    versions: str
+    appointments: tuple[Interval, ...]
+    taken: tuple[int, ...] = ()
+
+
+@dataclass
+class Outline:
+    """Everything but the busy times of linked calendars. Two outlines with the same `key` have the same free times, but
+    for notice and horizon."""
+
+    account_id: uuid.UUID
+    lines: list[Line]
+    rules: Rules
+    since: int
+    until: int
+    standing: dict[int, tuple[uuid.UUID, Standing]] = field(default_factory=dict)
+    unreadable: set[uuid.UUID] = field(default_factory=set)
+
+    @property
+    def key(self) -> Hashable:
+        rules = replace(self.rules, earliest=0, latest=0)
+        standing = tuple(sorted(one for _, one in self.standing.values()))
+        return self.account_id, tuple(self.lines), rules, self.since, self.until, standing
+
+    def filled(
+        self, session: Session, extra_busy: Sequence[Busy] = (), *, from_memory: bool = False
+    ) -> Diary:
+        """With the busy times. `from_memory` may use what this process read before of the same versions."""
+        first = self.since - self.rules.buffer_before * 60
+        last = self.until + (self.rules.duration + self.rules.buffer_after) * 60
+        versions = {line.user_id: line.versions for line in self.lines if line.versions}
+        look = busy_times.remembered if from_memory else busy_times.read
+        busy = look(session, self.account_id, versions, first, last)
+        for user_id, starts_at, ends_at in extra_busy:
+            busy.setdefault(user_id, []).append((int(starts_at.timestamp()), -int(-ends_at.timestamp() // 1)))
+        hosts = [
+            Host(
+                line.user_id,
+                line.week,
+                merged([*busy.get(line.user_id, ()), *line.appointments]),
+                line.taken,
+                line.is_fallback,
+            )
+            for line in self.lines
+        ]
+        return Diary(hosts, self.rules, self.standing, self.unreadable)
+
+
 def read(
     session: Session,
     calendar: Calendar,
@@ -101,21 +159,51 @@ def read(
     people: Collection[uuid.UUID] | None = None,
     within_rules: bool = True,
 ) -> Diary:
-    """For starts from `since` until before `until`. `but` is an appointment that may be moved, so its time is free;
-    `extra_busy` is what was learnt meanwhile; `people` narrows the hosts. Without `within_rules` notice, horizon and caps
-    do not count, as for a person who knows what they do."""
-    found = _hosts(session, calendar, since, until, at, people)
+    """For starts from `since` until before `until`, as the tables are now. `extra_busy` is what was learnt meanwhile; the
+    rest as in `outline`."""
+    found = outline(
+        session, calendar, duration, since, until, at, but=but, people=people, within_rules=within_rules
+    )
+    return found.filled(session, extra_busy)
+
+
+def outline(
+    session: Session,
+    calendar: Calendar,
+    duration: int,
+    since: int,
+    until: int,
+    at: datetime,
+    *,
+    but: Appointment | None = None,
+    people: Collection[uuid.UUID] | None = None,
+    within_rules: bool = True,
+) -> Outline:
+    """`but` is an appointment that may be moved, so its time is free; `people` narrows the hosts. Without `within_rules`
+    notice, horizon and caps do not count, as for a person who knows what they do."""
     rules = rules_of(calendar, duration, at, within_rules=within_rules)
-    diary = Diary([], rules, unreadable={row[0] for row in found if row[5]})
-    ids = [row[0] for row in found]
-    busy = _busy(session, calendar, rules, ids, since, until, at, but, extra_busy)
-    taken = _booked(session, calendar, rules, diary, since, until, at, but) if ids else {}
-    for user_id, is_fallback, zone, weekly, dates, _ in found:
-        week = week_of(zone or "UTC", weekly or "{}", dates or "[]")
-        diary.hosts.append(
-            Host(user_id, week, merged(busy.get(user_id, ())), taken.get(user_id, ()), is_fallback)
+    found = Outline(calendar.account_id, [], rules, since, until)
+    rows = [
+        row
+        for row in _hosts(session, calendar, rules, since, until, at)
+        if people is None or row[0] in people
+    ]
+    found.unreadable = {row.user_id for row in rows if row.unreadable}
+    own = _own_time(session, but) if but is not None else {}
+    taken = _booked(session, calendar, rules, found, since, until, at, but) if rows else {}
+    for row in rows:
+        busy = zip(row.starts or (), row.ends or (), strict=True)
+        found.lines.append(
+            Line(
+                row.user_id,
+                row.is_fallback,
+                week_of(row.timezone or "UTC", row.weekly or "{}", row.dates or "[]"),
+                row.versions or "",
+                tuple(one for one in busy if one != own.get(row.user_id)),
+                tuple(taken.get(row.user_id, ())),
+            )
         )
-    return diary
+    return found
 
 
 def rules_of(calendar: Calendar, duration: int, at: datetime, *, within_rules: bool = True) -> Rules:
@@ -147,81 +235,48 @@ def moment(at: int) -> datetime:
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
-HostRow = tuple[uuid.UUID, bool, str | None, str | None, str | None, bool]
-
 
 def _hosts(
-    session: Session,
-    calendar: Calendar,
-    since: int,
-    until: int,
-    at: datetime,
-    people: Collection[uuid.UUID] | None,
-) -> list[HostRow]:
-    rows = session.execute(
-        _HOSTS,
-        {
-            "calendar": calendar.id,
-            "stale": at - STALE_AFTER,
-            "readable": list(READABLE),
-            "first": moment(since).date() - timedelta(days=3),
-            "last": moment(until).date() + timedelta(days=3),
-        },
-    )
-    found: list[HostRow] = [(r[0], r[1], r[2], r[3], r[4], r[5]) for r in rows]
-    return found if people is None else [row for row in found if row[0] in people]
-
-
-def _busy(
-    session: Session,
-    calendar: Calendar,
-    rules: Rules,
-    people: list[uuid.UUID],
-    since: int,
-    until: int,
-    at: datetime,
-    but: Appointment | None,
-    extra_busy: Sequence[Busy],
-) -> dict[uuid.UUID, list[Interval]]:
+    session: Session, calendar: Calendar, rules: Rules, since: int, until: int, at: datetime
+) -> Sequence[Row[Any]]:
     first = moment(since - rules.buffer_before * 60)
     last = moment(until + (rules.duration + rules.buffer_after) * 60)
-    values = {"account": calendar.account_id, "people": people, "since": first, "until": last, "at": at}
-    found: dict[uuid.UUID, list[Interval]] = {
-        user_id: list(zip(starts, ends, strict=True))
-        for user_id, starts, ends in session.execute(_BUSY, values)
+    values = {
+        "account": calendar.account_id,
+        "calendar": calendar.id,
+        "stale": at - STALE_AFTER,
+        "readable": list(READABLE),
+        "since": first,
+        "until": last,
+        "at": at,
+        "first": first.date() - timedelta(days=3),
+        "last": last.date() + timedelta(days=3),
     }
-    if but is not None:
-        _forget(session, found, but)
-    for user_id, starts_at, ends_at in extra_busy:
-        found.setdefault(user_id, []).append((int(starts_at.timestamp()), -int(-ends_at.timestamp() // 1)))
-    return found
+    return session.execute(_HOSTS, values).all()
 
 
-def _forget(session: Session, busy: dict[uuid.UUID, list[Interval]], but: Appointment) -> None:
-    """Takes the appointment's own time out. No other of the same host can be the same: they may not overlap."""
+def _own_time(session: Session, but: Appointment) -> dict[uuid.UUID, Interval]:
+    """What the appointment takes. No other of the same host can be the same: they may not overlap."""
     rows = session.execute(
         text(
             "select user_id, lower(during), upper(during) from appointment_hosts where appointment_id = :id"
         ),
         {"id": but.id},
     )
-    for user_id, starts_at, ends_at in rows:
-        own = (int(starts_at.timestamp()), int(ends_at.timestamp()))
-        if own in busy.get(user_id, ()):
-            busy[user_id].remove(own)
+    return {row[0]: (int(row[1].timestamp()), -int(-row[2].timestamp() // 1)) for row in rows}
 
 
 def _booked(
     session: Session,
     calendar: Calendar,
     rules: Rules,
-    diary: Diary,
+    found: Outline,
     since: int,
     until: int,
     at: datetime,
     but: Appointment | None,
 ) -> dict[uuid.UUID, list[int]]:
-    """The starts of each host's appointments in this calendar; a class's are put into the diary as well."""
+    """The starts of each host's appointments in this calendar; a class's are put into the outline as well."""
     is_class = calendar.kind == "class"
     if not is_class and rules.cap_day is None and rules.cap_week is None:
         return {}
@@ -237,7 +292,7 @@ def _booked(
     for appointment_id, start, end, seats, used, people in session.execute(_BOOKED, values):
         if is_class:
             left = max(seats - used, 0)
-            diary.standing[start] = (appointment_id, Standing(start, end, left, tuple(people)))
+            found.standing[start] = (appointment_id, Standing(start, end, left, tuple(people)))
         if but is None or appointment_id != but.id:
             for user_id in people:
                 taken[user_id].append(start)

@@ -26,7 +26,6 @@ def want_event(session: Session, appointment: Appointment, at: datetime) -> None
     appointment.event_state = "due"
     appointment.event_run_at = at
     appointment.event_attempts = 0
-    jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
     appointment.event_error = None
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
 

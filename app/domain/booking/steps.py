@@ -157,8 +157,10 @@ def _set_hosts(
 
 
 def fill(booking: Booking, guest: Guest, contact: Contact, at: datetime) -> None:
-    """What the guest gave; what somebody who books for them left out is known from the contact."""
-    known = {point.kind: point.value for point in reversed(contact.points)}
+    """What the guest gave; what somebody of the account who books for them left out is known from the contact. Whoever
+    types somebody's number into the page learns nothing else of them."""
+    points = contact.points if guest.contact_id is not None else []
+    known = {point.kind: point.value for point in reversed(points)}
     booking.contact_id = contact.id
     booking.guest_name = guest.name
     booking.guest_email = guest.email or known.get("email", "")

@@ -18,6 +18,7 @@ from app.domain.booking.placing import SlotTaken
 from app.models.booking import Appointment, AppointmentHost, Booking
 from app.models.calendar import Calendar
 from app.models.connection import Connection
+from app.models.linked_calendar import BusyTime
 from app.models.schedule import ScheduleDate
 from tests.domain.booking import rows
 from tests.domain.booking.rows import NEW_YORK, at
@@ -228,11 +229,58 @@ def test_only_lengths_of_the_calendar_and_only_while_it_is_on(inside: Session, c
 
 def test_a_month_takes_two_queries_however_many_hosts(inside: Session, cast: Cast) -> None:
     rows.make_schedule(inside, cast.account)
-    calendar = rows.make_calendar(inside, cast.account, [cast.ben, cast.cleo, cast.ana], kind="round_robin")
+    people = [cast.ben, cast.cleo, cast.ana]
+    calendar = rows.make_calendar(inside, cast.account, people, kind="round_robin")
+    for person in people:
+        rows.make_busy(inside, cast.account, person, at(11), at(12))
     inside.refresh(calendar)
+    assert count_queries(inside, calendar, date(2026, 3, 31)) == 2
+    assert count_queries(inside, calendar, date(2026, 3, 31)) == 1
+
+
+def count_queries(session: Session, calendar: Calendar, last: date = TUESDAY) -> int:
     said: list[str] = []
+
+    def hear(*given: object) -> None:
+        said.append(str(given[2]))
+
     engine = runtime.current().database.engine
-    event.listen(engine, "before_cursor_execute", lambda *given: said.append(given[2]))
-    found = offer.slots_for(inside, calendar, 30, date(2026, 3, 1), date(2026, 3, 31), NEW_YORK, now())
-    assert len(found.days) == 22
-    assert len([one for one in said if "set_config" not in one]) == 2
+    event.listen(engine, "before_cursor_execute", hear)
+    assert offer.slots_for(session, calendar, calendar.durations[0], TUESDAY, last, NEW_YORK, now()).days
+    event.remove(engine, "before_cursor_execute", hear)
+    return len([one for one in said if "set_config" not in one])
+
+
+def test_what_was_read_before_is_used_until_it_changes(
+    inside: Session, calendar: Calendar, cast: Cast
+) -> None:
+    linked = rows.make_busy(inside, cast.account, cast.ben, at(10), at(16))
+    inside.refresh(calendar)
+    assert count_queries(inside, calendar) == 2
+    assert count_queries(inside, calendar) == 1
+    assert offered(inside, calendar) == ["09:00", "09:30", "16:00", "16:30"]
+    busy = inside.scalars(select(BusyTime)).one()
+    busy.ends_at = at(16, 30)
+    inside.flush()
+    assert offered(inside, calendar)[-2:] == ["09:30", "16:30"]
+    inside.rollback()
+    assert offered(inside, calendar)[-2:] == ["16:00", "16:30"]
+    busy.starts_at = at(9, 30)
+    inside.commit()
+    assert offered(inside, calendar) == ["09:00", "16:00", "16:30"]
+    rows.hold(inside, calendar, at(9))
+    assert offered(inside, calendar) == ["16:00", "16:30"]
+    inside.delete(linked)
+    inside.commit()
+    assert len(offered(inside, calendar)) == 15
+
+
+def test_the_same_sheet_serves_while_the_notice_moves_on(inside: Session, calendar: Calendar) -> None:
+    calendar.notice_minutes = 120
+    inside.commit()
+    with time_machine.travel(at(8, 59), tick=False):
+        assert offered(inside, calendar)[0] == "11:00"
+    with time_machine.travel(at(9, 1), tick=False):
+        assert offered(inside, calendar)[0] == "11:30"
+    with time_machine.travel(at(15), tick=False):
+        assert offered(inside, calendar) == []
