@@ -19,6 +19,7 @@ from wtforms.validators import InputRequired, Optional
 from app.core.errors import Invalid
 from app.core.ids import parse_id
 from app.domain.booking import calendars
+from app.domain.booking.calendar_parts import Basics, Guests, Place, Times
 from app.models.account import BRAND_COLOURS
 from app.models.calendar import Calendar
 from app.web.forms import Form
@@ -104,12 +105,12 @@ class BasicsForm(Form):
     needs_approval = BooleanField("Ask me before a booking stands")
     price = DecimalField("Price", [Optional()], places=None)
 
-    def part(self, calendar: Calendar) -> calendars.Basics:
+    def part(self, calendar: Calendar) -> Basics:
         digits = get_currency_precision(calendar.currency)
         price = self.price.data or Decimal(0)
         if not price.is_finite() or abs(price) > 1_000_000:
             raise Invalid({"price": "That price is too large."})
-        return calendars.Basics(
+        return Basics(
             name=self.name.data or "",
             slug=(self.slug.data or "").strip().lower(),
             description=self.description.data or "",
@@ -138,9 +139,9 @@ class TimesForm(Form):
     seats = IntegerField("Seats", [Optional()])
     has_waitlist = BooleanField("Keep a waiting list when a time is full")
 
-    def part(self, calendar: Calendar) -> calendars.Times:
+    def part(self, calendar: Calendar) -> Times:
         spans = {name: self[name].data or 0 for name in self._fields if isinstance(self[name], SpanField)}
-        return calendars.Times(
+        return Times(
             durations=self.durations.data,
             step=self.step.data or 0,
             horizon_days=self.horizon_days.data or 0,
@@ -161,8 +162,8 @@ class PlaceForm(Form):
     location_text = TextAreaField("Address, or how to find each other")
     zone_locked = BooleanField("Show times in the zone of the business only")
 
-    def part(self, calendar: Calendar) -> calendars.Place:
-        return calendars.Place(
+    def part(self, calendar: Calendar) -> Place:
+        return Place(
             location_kind=self.location_kind.data or "",
             location_text=self.location_text.data or "",
             zone_locked=self.zone_locked.data,
@@ -178,8 +179,8 @@ class GuestsForm(Form):
     consent_text = TextAreaField("What guests agree to")
     when_moved = RadioField("When the event is moved or deleted in Google", choices=WHEN_MOVED)
 
-    def part(self, calendar: Calendar) -> calendars.Guests:
-        return calendars.Guests(
+    def part(self, calendar: Calendar) -> Guests:
+        return Guests(
             max_guests=self.max_guests.data or 0,
             consent_text=self.consent_text.data or "",
             when_moved=self.when_moved.data or "",
