@@ -11,10 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import inbound, screens, sends
+from bench import contention, inbound, screens, sends, slots
 
 ROOT = Path(__file__).parent.parent
-BENCHES = {"inbound": inbound.run, "sends": sends.run, "screens": screens.run}
+BENCHES = {
+    "inbound": inbound.run,
+    "sends": sends.run,
+    "screens": screens.run,
+    "slots": slots.run,
+    "contention": contention.run,
+}
 INTRO = """# Benchmarks
 
 Measured by `./run bench`; the newest run of each. Ratios inside one run are what counts, since machines differ.

@@ -78,8 +78,17 @@ class _Memory:
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
 
+    def forget(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
 
 _memory = _Memory()
+
+
+def forget_all() -> None:
+    """For measurements."""
+    _memory.forget()
 
 
 def remembered(

@@ -151,8 +151,17 @@ class _Sheets:
             while len(self._kept) > MOST_SHEETS:
                 self._kept.popitem(last=False)
 
+    def forget(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
 
 _sheets = _Sheets()
+
+
+def forget_all() -> None:
+    """For measurements."""
+    _sheets.forget()
 
 
 def _sheet(
