@@ -24,10 +24,10 @@ from bench.rig import Rig
 
 SMALL = 1_000
 LARGE = int(os.environ.get("BENCH_MESSAGES", "1000000"))
-REQUESTS = int(os.environ.get("BENCH_REQUESTS", "60"))
+REQUESTS = int(os.environ.get("BENCH_REQUESTS", "40"))
 ONLY = os.environ.get("BENCH_SCREENS", "")
 KEEP = os.environ.get("BENCH_KEEP", "")
-ROUNDS = 3
+ROUNDS = 5
 MOST_QUERIES = 12
 HTMX = {"HX-Request": "true"}
 
