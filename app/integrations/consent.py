@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core.actor import Actor
 from app.core.errors import NeedsReconnect, ProviderError
+from app.core.tenancy import enter_account
 from app.domain import audit, connections, consents, tokens
 from app.domain.consents import ConsentFailed, Outcome, WrongAccount
 from app.domain.tokens import Granted, Identity
@@ -61,6 +62,8 @@ def begin(
 def finish(session: Session, actor: Actor, attempt: OAuthAttempt, verifier: str, code: str) -> Outcome:
     """From the code to a connection. Raises ConsentFailed with a sentence for whatever went wrong; then nothing changed."""
     provider = registry.oauth_provider(attempt.provider)
+    # The way back from a provider names no account, and the bookings that wait for the connection lie behind its fence.
+    enter_account(session, attempt.account_id)
     session.commit()
     try:
         granted = provider.exchange(code, verifier)

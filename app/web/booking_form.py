@@ -101,7 +101,9 @@ class BookingForm:
 
 
 def blank(calendar: Calendar, prefill: Mapping[str, str], zone: str) -> BookingForm:
-    return BookingForm(calendar, _values(calendar, prefill, zone), new_token(calendar))
+    """A link may fill in words; consent is ticked by the guest alone."""
+    values = _values(calendar, prefill, zone) | {"consent": ""}
+    return BookingForm(calendar, values, new_token(calendar))
 
 
 def sent(calendar: Calendar, typed: Mapping[str, str], zone: str) -> tuple[BookingForm, str]:

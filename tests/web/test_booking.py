@@ -177,6 +177,14 @@ def test_what_is_missing_is_said_next_to_it(
     assert made.consent_text == "I agree to be texted."
 
 
+def test_a_link_does_not_tick_the_consent(client: FlaskClient, cast: Cast) -> None:
+    asking = make_calendar(cast, consent_text="I agree to be texted.")
+    shown = client.get(page_of(asking, f"/details?at={TEN}&consent=yes&name=Rosa"))
+    assert "I agree to be texted." in shown.text
+    assert 'value="Rosa"' in shown.text
+    assert "checked" not in shown.text
+
+
 def test_programs_are_turned_away(
     client: FlaskClient, clock: time_machine.Traveller, cast: Cast, visit: Calendar
 ) -> None:

@@ -12,12 +12,15 @@ from sqlalchemy import select
 from app.core import tenancy
 from app.core.clock import now
 from app.models.audit import AuditEntry
+from app.models.booking import Appointment
 from app.models.connection import Connection
+from app.models.linked_calendar import LinkedCalendar
 from app.models.mail import Mail
 from app.models.oauth import ConnectLink
 from tests.consent import OTHER, ROSA, Google, connect, only_connection, way_out
 from tests.factories import Cast, sign_in
 from tests.provider import Provider
+from tests.web.booked import make_booking, make_calendar
 
 HOME = "/a/bright-dental/settings/connections"
 BOARD = "/agency/connections"
@@ -69,6 +72,32 @@ def test_from_the_link_to_connected_again(ana: FlaskClient, phone: FlaskClient, 
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "connection.reconnected")).one()
     assert entry.actor == "Holder of a reconnect link"
     assert phone.get(HOME).status_code == 303, "the link signs nobody in"
+
+
+def test_a_booking_made_meanwhile_is_written_at_once(
+    ana: FlaskClient, phone: FlaskClient, google: Google, cast: Cast
+):
+    """The browser that comes back from the provider is in no account, and bookings lie behind the account's fence."""
+    with tenancy.session_for(cast.account.id) as session:
+        linked = LinkedCalendar(
+            account_id=cast.account.id,
+            connection_id=only_connection().id,
+            user_id=cast.ben.id,
+            ref="work",
+            name="Work",
+            takes_bookings=True,
+        )
+        session.add(linked)
+        session.commit()
+        booking = make_booking(cast, make_calendar(cast))
+        waiting = session.get_one(Appointment, booking.appointment_id)
+        assert (waiting.linked_calendar_id, waiting.event_state) == (linked.id, "due")
+        # As the writer leaves it that finds the connection lost.
+        waiting.event_run_at = later = now() + timedelta(minutes=10)
+        session.commit()
+        assert phone.get(google.answer(way_out(phone.post(make_link(ana))))).location == "/reconnect/thanks"
+        session.refresh(waiting)
+        assert waiting.event_run_at is not None and waiting.event_run_at < later
 
 
 def test_only_success_uses_it_up(ana: FlaskClient, phone: FlaskClient, google: Google):

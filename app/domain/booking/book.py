@@ -94,7 +94,9 @@ def confirm(
         steps.need_overlap(error)
         session.refresh(appointment)
         raise _other_times(session, calendar, appointment, appointment.starts_at, fresh_busy, at) from None
-    if guest.consent_text and booking.guest_phone:
+    # Anybody can type any number here: a no is taken back by a text from that number, or by hand.
+    said = consent.state_of(session, booking.guest_phone) if booking.guest_phone else None
+    if guest.consent_text and booking.guest_phone and (said is None or said.state != "opted_out"):
         consent.record(
             session,
             address=booking.guest_phone,

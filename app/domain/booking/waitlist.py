@@ -218,7 +218,8 @@ def _tell(
     zone, locale = ZoneInfo(entry.guest_timezone), formats.locale_of(account.locale)
     when = formats.date_and_time(slot.starts_at, zone, locale)
     known = {point.kind: point.value for point in reversed(contact.points)}
-    url = _link(account, calendar, entry, contact, slot, known)
+    way = "email" if "email" in known else "phone"
+    url = _link(account, calendar, entry, slot, {way: known.get(way, "")})
     if "email" in known:
         letter = mails.write(
             "notice",
@@ -263,17 +264,16 @@ def _link(
     account: Account,
     calendar: Calendar,
     entry: WaitlistEntry,
-    contact: Contact,
     slot: Slot,
-    known: dict[str, str],
+    told: dict[str, str],
 ) -> str:
-    """The form at that time, filled in with what is known."""
+    """The form at that time, filled in with the address that is told and no more: anybody can put an address of their own
+    beside a number of somebody else's, and would read here what else is known of them."""
     query = {
         "at": slot.starts_at.strftime("%Y%m%dT%H%M%SZ"),
         "duration": str(entry.duration),
         "zone": entry.guest_timezone,
-        "name": contact.name,
-        **known,
+        **told,
     }
     public = runtime.current().settings.public_url
     return f"{public}/book/{account.slug}/{calendar.slug}/details?{urlencode(query)}"

@@ -1,5 +1,6 @@
 """Bookings below the pages: hold, confirm, move, cancel, and everything that follows from each."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.core import tenancy
 from app.core.clock import now
 from app.core.errors import Forbidden, Invalid, NotFound
+from app.domain import consent
 from app.domain.booking import book
 from app.domain.booking.placing import SlotTaken
 from app.models.booking import Appointment, AppointmentHost, Booking
@@ -263,3 +265,19 @@ def test_the_event_follows_the_appointment(inside: Session, calendar: Calendar, 
     book.cancel(inside, booking, "host")
     assert (appointment.state, appointment.event_state) == ("cancelled", "due")
     assert inside.scalars(select(Booking)).one().state == "cancelled"
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "opted_in"), ("opted_out", "opted_out")])
+def test_a_tick_in_the_form_does_not_undo_a_stop(
+    inside: Session, calendar: Calendar, before: str | None, after: str
+) -> None:
+    """Anybody can type anybody's number into the form."""
+    if before:
+        consent.record(
+            inside, address=rows.ROSA.phone, state=before, source="keyword", wording="STOP", at=now()
+        )
+    guest = replace(rows.ROSA, consent_text="I agree to be texted.")
+    made = rows.book_it(inside, calendar, at(10), guest)
+    assert made.state == "confirmed"
+    said = consent.state_of(inside, rows.ROSA.phone)
+    assert said is not None and said.state == after
