@@ -7,9 +7,9 @@ halving. No two changes of any zone lie closer together than that (the tests com
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 LOOK_EVERY = 6 * 3600
 YEAR = 366 * 86400
@@ -22,6 +22,12 @@ class Segment(NamedTuple):
     start: int
     end: int
     offset: int
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Every zone there is; looked for once, since it means a walk through a thousand files."""
+    return frozenset(available_timezones())
 
 
 def offset_at(zone: ZoneInfo, moment: int) -> int:

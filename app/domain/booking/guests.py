@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from zoneinfo import available_timezones
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +11,7 @@ from app.core.actor import Actor
 from app.core.errors import Invalid
 from app.core.folding import clean
 from app.domain import contact_points, contacts
+from app.domain.availability.zones import zone_names
 from app.domain.inbound import one_at_a_time
 from app.models.account import Account
 from app.models.calendar import Calendar
@@ -68,7 +68,7 @@ def checked(account: Account, calendar: Calendar, guest: Guest) -> Guest:
         email=read["email"],
         phone=read["phone"],
         others=list(dict.fromkeys(others)),
-        timezone=guest.timezone if guest.timezone in available_timezones() else account.timezone,
+        timezone=guest.timezone if guest.timezone in zone_names() else account.timezone,
         answers=[
             {
                 "label": clean(str(each.get("label", "")))[:200],
