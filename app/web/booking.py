@@ -239,7 +239,7 @@ def page(template: str, account: Account, **values: Any) -> str:
     return render_template(
         template,
         business=account,
-        is_embedded=request.values.get("embed") == "1" and request.endpoint in public_account.FRAMEABLE,
+        is_embedded=request.args.get("embed") == "1" and request.endpoint in public_account.FRAMEABLE,
         catalogue_url=url_for("booking.catalogue", business=account.slug),
         **values,
     )

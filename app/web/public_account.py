@@ -54,7 +54,7 @@ def limit() -> None:
 
 def finish(response: Response) -> Response:
     """A page in a frame of another site has a policy of its own; all are small on the way."""
-    if request.values.get("embed") == "1" and request.endpoint in FRAMEABLE:
+    if request.args.get("embed") == "1" and request.endpoint in FRAMEABLE:
         response.headers["Content-Security-Policy"] = FRAMED
         response.headers.pop("Cross-Origin-Opener-Policy", None)
     return compress.gzipped(response)
