@@ -28,6 +28,7 @@ from app.models.contact import Contact
 from app.web import notices
 from app.web.bookings import DAYS_OFFERED, read_moment
 from app.web.context import words
+from app.web.typed import whole_number
 from app.web.zoned import Zoned, zone_of
 
 blueprint = Blueprint("booking_for", __name__, url_prefix="/a/<account>/bookings/new")
@@ -60,8 +61,8 @@ def _typed(found: list[Calendar]) -> Typed:
     calendar_id = parse_id(held.get("calendar", ""))
     calendar = next((each for each in found if each.id == calendar_id), found[0] if found else None)
     durations = calendar.durations if calendar else [30]
-    text = held.get("duration", "")
-    duration = int(text) if text.isdigit() and int(text) in durations else durations[0]
+    asked = whole_number(held.get("duration", ""))
+    duration = asked if asked in durations else durations[0]
     wanted = _wanted(zone)
     contact = _contact(held.get("contact", ""))
     values = {name: value.strip() for name, value in held.items()}

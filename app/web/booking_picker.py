@@ -22,6 +22,7 @@ from app.domain.booking.offer import Offer, Slot, slots_for
 from app.models.account import Account
 from app.models.booking import Appointment
 from app.models.calendar import Calendar
+from app.web.typed import whole_number
 
 # What a link may put into the form before anybody typed, and what is carried from step to step.
 PREFILLED = ("name", "email", "phone", "notes", "utm_source", "utm_medium", "utm_campaign")
@@ -286,8 +287,7 @@ def picker_for(
     month = min(max(month, today), last).replace(day=1)
     if chosen is not None and chosen.replace(day=1) != month:
         chosen = None
-    asked = args.get("duration", "")
-    length = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0
+    length = whole_number(args.get("duration", "")) or 0
     hosts = {host.user_id for host in calendar.hosts}
     host_id = read_uuid(args.get("host", ""))
     return Picker(

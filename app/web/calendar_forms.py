@@ -23,6 +23,7 @@ from app.domain.booking.calendar_parts import Basics, Guests, Place, Times
 from app.models.account import BRAND_COLOURS
 from app.models.calendar import Calendar
 from app.web.forms import Form
+from app.web.typed import whole_number
 
 KINDS = {
     "personal": ("Personal", "One person, one guest at a time.", "user"),
@@ -65,7 +66,7 @@ class SpanField(Field):
         """What stands in the two inputs."""
         typed = getattr(self, "typed", None)
         if typed:
-            return typed[0], int(typed[1]) if len(typed) > 1 and typed[1].isdigit() else 1
+            return typed[0], (whole_number(typed[1]) or 1) if len(typed) > 1 else 1
         minutes = int(self.data or 0)
         unit = max((size for size in UNITS if minutes and minutes % size == 0), default=1)
         return str(minutes // unit), unit
@@ -208,14 +209,15 @@ def host_wishes(typed: Any) -> tuple[list[calendars.HostWish], dict[str, str]]:
         if user_id is None:
             continue
         weight = typed.get(f"weight.{user_id}", "1").strip() or "1"
-        if not (weight.isascii() and weight.isdigit() and len(weight) < 5):
+        share = whole_number(weight, digits=4)
+        if share is None:
             wrong[f"weight.{user_id}"] = "Give a whole number."
         schedule: UUID | None = parse_id(typed.get(f"schedule.{user_id}", ""))
         wishes.append(
             calendars.HostWish(
                 user_id,
                 schedule,
-                int(weight) if f"weight.{user_id}" not in wrong else 1,
+                1 if share is None else share,
                 typed.get(f"fallback.{user_id}") == "1",
             )
         )
@@ -242,9 +244,9 @@ def edited(questions: list[dict[str, Any]], deed: str) -> list[dict[str, Any]]:
     rows = list(questions)
     if name == "add":
         return [*rows, {"key": "", "label": "", "kind": "text", "required": False, "options": []}]
-    if not (at.isascii() and at.isdigit() and int(at) < len(rows)):
+    place = whole_number(at)
+    if place is None or place >= len(rows):
         return rows
-    place = int(at)
     row = rows.pop(place)
     if name in ("up", "down"):
         rows.insert(max(0, place - 1) if name == "up" else place + 1, row)

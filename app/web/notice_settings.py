@@ -14,6 +14,7 @@ from app.domain.notices.lists import NAMES
 from app.domain.sending import segments
 from app.models.calendar import Calendar
 from app.models.notice import OCCASIONS, NoticeRule
+from app.web.typed import whole_number
 
 blueprint = Blueprint("notice_settings", __name__, url_prefix="/a/<account>/settings/notices")
 
@@ -117,12 +118,7 @@ def _typed() -> dict[str, str]:
 
 def _minutes(typed: dict[str, str]) -> int:
     """0 for what is no number: the rule says what is wrong with it."""
-    count = typed["ahead"].strip()
-    return (
-        int(count) * UNITS.get(typed["unit"], 1)
-        if count.isascii() and count.isdigit() and len(count) < 6
-        else 0
-    )
+    return (whole_number(typed["ahead"]) or 0) * UNITS.get(typed["unit"], 1)
 
 
 @blueprint.post("/<uuid:rule_id>")

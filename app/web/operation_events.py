@@ -27,6 +27,7 @@ from app.web.operation_filters import (
     event_filter,
     remembered,
 )
+from app.web.typed import whole_number
 
 blueprint = Blueprint("operation_events", __name__, url_prefix="/agency/operations/events")
 
@@ -37,9 +38,7 @@ def list_events() -> str:
     choices = Choices.load(db(), current_user.user)
     wanted, filters = event_filter(choices), remembered(*FIELDS)
     before = request.args.get("before", "")
-    found = journal.page(
-        db(), agency_id(), wanted, int(before) if before.isdecimal() and len(before) < 19 else None
-    )
+    found = journal.page(db(), agency_id(), wanted, whole_number(before, digits=18))
     state = filters.get("state", "")
     counted = journal.reasons(db(), agency_id(), wanted) if state in (TROUBLE, *WITH_REASON) else []
     return render_template(

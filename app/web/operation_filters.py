@@ -19,6 +19,7 @@ from app.integrations import registry
 from app.models.account import Account
 from app.models.user import User
 from app.models.webhook_event import EVENT_STATES
+from app.web.typed import whole_number
 
 TROUBLE = "trouble"
 KINDS = ("inbound", "status")
@@ -84,7 +85,7 @@ def event_filter(choices: Choices) -> EventFilter:
         contact_ids=None if refs is not None else contact_ids(q, account_id),
         reason=reason,
         event_ids=refs if refs is not None else chosen or None,
-        upto=int(upto) if upto.isdecimal() and len(upto) < 19 else None,
+        upto=whole_number(upto, digits=18),
     )
 
 

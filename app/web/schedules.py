@@ -19,6 +19,7 @@ from app.models.schedule import Schedule
 from app.web import notices
 from app.web.account_forms import zones
 from app.web.context import words
+from app.web.typed import whole_number
 from app.web.zoned import Zoned
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/a/<account>/settings/hours")
@@ -136,7 +137,7 @@ def _edited(week: Mapping[int, Windows], deed: str) -> dict[int, Windows]:
     """After a button of the editor: add:<day>, remove:<day>:<window>, copy:<day> (to the other open days), clear:<day>."""
     changed = {day: list(windows) for day, windows in week.items()}
     name, *numbers = deed.split(":")
-    places = [int(each) for each in numbers if each.isascii() and each.isdigit()]
+    places = [place for each in numbers if (place := whole_number(each)) is not None]
     if not places or places[0] > 6:
         return changed
     day = places[0]
@@ -156,9 +157,10 @@ def _next_window(windows: Windows) -> tuple[str, str]:
     if not windows:
         return "09:00", "17:00"
     hour = windows[-1][1][:2]
-    if not hour.isdigit() or int(hour) > 21:
+    ended = whole_number(hour)
+    if ended is None or ended > 21:
         return "", ""
-    return f"{int(hour) + 1:02}:00", f"{int(hour) + 2:02}:00"
+    return f"{ended + 1:02}:00", f"{ended + 2:02}:00"
 
 
 def _page(

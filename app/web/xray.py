@@ -22,6 +22,7 @@ from app.domain.booking import rehearsal as rehearsals
 from app.domain.booking.xray import Source, XRay
 from app.models.calendar import Calendar
 from app.web.context import words
+from app.web.typed import whole_number
 from app.web.zoned import Zoned
 
 blueprint = Blueprint("xray", __name__, url_prefix="/a/<account>/settings")
@@ -73,8 +74,8 @@ def show(account: str, calendar_id: UUID) -> str:
     zone: ZoneInfo = g.account.zone
     today = now().astimezone(zone).date()
     on = _day(today)
-    typed = request.args.get("duration", "")
-    duration = int(typed) if typed.isdigit() and int(typed) in calendar.durations else calendar.durations[0]
+    asked = whole_number(request.args.get("duration", ""))
+    duration = asked if asked in calendar.durations else calendar.durations[0]
     found = xray.look(db(), calendar, duration, on, zone, now())
     zoned = Zoned(zone, words().locale)
     return render_template(

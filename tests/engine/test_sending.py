@@ -11,7 +11,7 @@ from app.core import runtime, tenancy
 from app.core.clock import now
 from app.core.errors import Invalid
 from app.domain import connection_banners, conversations
-from app.domain.sending import claim, drain, kinds, queue, senders, why
+from app.domain.sending import claim, drain, kinds, queue, senders, settle, why
 from app.models.account import Account
 from app.models.connection import Connection, Sender
 from app.models.message import Message
@@ -185,6 +185,20 @@ def test_a_report_settles_a_text_whose_answer_was_lost(desk: Desk, provider: Pro
     message = desk.message(message_id)
     assert (message.state, message.provider_ref) == ("delivered", ref)
     assert desk.waiting() == []
+
+
+def test_a_failure_reported_before_our_own_answer_keeps_its_reason(desk: Desk, provider: Provider) -> None:
+    message_id = desk.queue("Fails at once")
+    runtime.current().bells.rung.clear()
+    at_desk = claim.open_desk(desk.waiting()[0].sender_id)
+    assert at_desk is not None
+    texts = claim.prepare(at_desk, message_id, claim.claim(at_desk, message_id, 10))
+    accepted = sends.open_channel(at_desk).send(texts[0])
+    desk.reports(message_id, "undelivered", accepted.ref, ErrorCode="30003")
+    settle.settle(at_desk, message_id, [settle.Outcome(texts[0], accepted)])
+    message = desk.message(message_id)
+    assert (message.state, message.error_code) == ("failed", "30003")
+    assert message.error_text and message.can_retry
 
 
 def test_refused_credentials_pause_the_connection_and_the_work_waits(desk: Desk, provider: Provider) -> None:

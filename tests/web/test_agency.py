@@ -400,7 +400,8 @@ def test_the_palette_finds_accounts_and_pages(app: Flask, ana: FlaskClient, cast
     only = page_of(ana, "/palette?q=brig&only=accounts&account=bright-dental")
     assert "/a/bright-dental/inbox" in only and "/agency" not in only
     cleo = page_of(sign_in(app.test_client(), cast.cleo), "/palette?account=bright-dental")
-    assert "settings" not in cleo and "/agency" not in cleo
+    assert "/settings/people" not in cleo and "/settings/connections" not in cleo and "/agency" not in cleo
+    assert "/settings/hours" in cleo
     assert "Nothing found" in page_of(ana, "/palette?q=zzz")
 
 

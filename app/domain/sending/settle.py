@@ -115,12 +115,13 @@ def accept(session: Session, message: Message, accepted: Accepted, provider: str
         message.sent_at = now()
     if accepted.segments:
         message.segments = accepted.segments
-    message.error_text = message.error_code = None
-    message.can_retry = False
     history.note(
         session, message, "answer", "accepted", f"{provider} accepted the text.", code=accepted.status
     )
     reports.advance(message, "sent")
+    if message.state != "failed":
+        message.error_text = message.error_code = None
+        message.can_retry = False
 
 
 def _rate_limited(row: _Row, entry: OutboxEntry, error: ProviderError) -> None:
