@@ -18,10 +18,13 @@ def tell_menders(
     """`path` is where it is mended. Whose own connection it is hears of it as well."""
     use = use_of(connection.features)
     title = use.title.format(name=account.name)
+    said = sentence
+    if connection.state == "revoked":
+        said = f"Access was withdrawn at {connection.provider_name}. {sentence}"
     letter = mails.write(
         "notice",
         title=title,
-        paragraphs=[f"{connection.title}: {sentence}", use.stopped, use.kept],
+        paragraphs=[f"{connection.title}: {said}", use.stopped, use.kept],
         action="Reconnect",
         url=f"{runtime.current().settings.public_url}{path}",
     )
@@ -31,15 +34,20 @@ def tell_menders(
             session,
             agency_id=account.agency_id,
             recipient=person.email,
-            subject=f"{title}: reconnect needed"
-            if use.pages
-            else f"{account.name}: texts are waiting, reconnect needed",
+            subject=_subject(account, connection, title),
             kind="connection_alarm",
             body_text=letter.text,
             body_html=letter.html,
             dedupe_key=f"reconnect:{connection.id}:{person.id}:{occasion}",
             user_id=person.id,
         )
+
+
+def _subject(account: Account, connection: Connection, title: str) -> str:
+    what = "access was withdrawn" if connection.state == "revoked" else "reconnect needed"
+    if use_of(connection.features).pages:
+        return f"{title}: {what}"
+    return f"{account.name}: texts are waiting, {what}"
 
 
 def _menders(session: Session, account: Account, connection: Connection) -> list[User]:

@@ -175,7 +175,18 @@ def test_revoked_is_told_in_words_and_mailed_once(made: Connection, google: Goog
     with tenancy.session_for() as session:
         mails = session.scalars(select(Mail).order_by(Mail.recipient)).all()
     assert [mail.recipient for mail in mails] == sorted([cast.ben.email, cast.ana.email])
-    assert "calendar of Bright Dental" in mails[0].subject
+    assert mails[0].subject == "A calendar of Bright Dental is not connected any more: access was withdrawn"
+    body = runtime.current().vault.open_text(mails[0].body or b"", f"mails|{mails[0].id}|body")
+    assert "Access was withdrawn at Google." in body
+
+
+def test_a_refusal_that_is_no_withdrawal_is_not_called_one(made: Connection, google: Google):
+    tokens.end(made.id, made.token_version, "reconnect_needed", "Google gave us no lasting access.")
+    with tenancy.session_for() as session:
+        mail = session.scalars(select(Mail)).first()
+    assert mail is not None and mail.subject.endswith(": reconnect needed")
+    body = runtime.current().vault.open_text(mail.body or b"", f"mails|{mail.id}|body")
+    assert "withdrawn" not in body
 
 
 def test_a_no_is_asked_twice_before_it_is_believed(made: Connection):

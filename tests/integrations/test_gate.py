@@ -1,21 +1,27 @@
 """What lies before and behind each call: quotas with weights, the breaker, the counts; and the dated records of limits."""
 
 import uuid
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.core import quota
+from app.core import quota, tenancy
 from app.core.errors import NeedsReconnect, RateLimited, Temporary
 from app.core.quota import Bucket
+from app.domain import tokens
+from app.domain.sending import breaker
 from app.integrations import gate, quotas
 from app.integrations.gate import ConnectionGate
 from app.integrations.standing import standings
+from app.models.breaker import CircuitBreaker
 from app.models.connection import Connection
 from tests.consent import Google, connect, only_connection
 from tests.factories import Cast, sign_in
+
+NOW = datetime(2030, 3, 4, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -80,6 +86,39 @@ def test_trouble_opens_the_breaker_and_success_closes_it(made: Connection) -> No
     assert caught.value.code == "breaker_open"
     own.leave(None)
     own.enter(1, 0)
+
+
+def test_an_open_breaker_of_a_connection_in_use_is_kept(made: Connection) -> None:
+    """No text ever waits behind it; its next call probes."""
+    own = ConnectionGate(made.id, "Google", [])
+    with time_machine.travel(NOW, tick=False) as clock:
+        for _ in range(5):
+            own.leave(Temporary("Away."))
+        clock.shift(timedelta(minutes=5))
+        breaker.forget_idle()
+        with tenancy.session_for() as session:
+            kept = session.get_one(CircuitBreaker, made.id)
+            assert kept.probes == 0 and kept.next_probe_at < NOW + timedelta(minutes=5)
+        own.enter(1, 0)
+        own.leave(Temporary("Still away."))
+        with tenancy.session_for() as session:
+            assert session.get_one(CircuitBreaker, made.id).probes == 1, "the waits go on growing"
+        clock.shift(timedelta(hours=2))
+        breaker.forget_idle()
+        with tenancy.session_for() as session:
+            assert session.get(CircuitBreaker, made.id) is None, "nobody asks any more"
+
+
+def test_a_breaker_of_a_connection_that_was_lost_goes(made: Connection) -> None:
+    own = ConnectionGate(made.id, "Google", [])
+    with time_machine.travel(NOW, tick=False) as clock:
+        for _ in range(5):
+            own.leave(Temporary("Away."))
+        tokens.end(made.id, made.token_version, "revoked", "Withdrawn.")
+        clock.shift(timedelta(minutes=5))
+        breaker.forget_idle()
+    with tenancy.session_for() as session:
+        assert session.get(CircuitBreaker, made.id) is None
 
 
 def test_refusals_are_no_trouble_but_count(made: Connection) -> None:

@@ -40,6 +40,8 @@ TIMES_THE_WELL = 3
 LATELY = timedelta(minutes=2)
 # Whoever probes has that long to note how it went; after that another may.
 PROBE_LASTS = timedelta(seconds=60)
+# A connection by tokens that nobody used for so long is not in use.
+SILENT = timedelta(hours=1)
 # Between the first probes of two connections once their provider answers again.
 APART_MS = 50
 
@@ -225,6 +227,8 @@ _NOTHING_WAITS = """
     next_probe_at < :at and not exists (
         select 1 from outbox o join senders s on s.id = o.sender_id join connections c on c.id = s.connection_id
         where {mine} and c.state in ('connected', 'degraded') and s.state = 'active')
+    and (next_probe_at < :silent_since or not exists (
+        select 1 from connections c where {mine} and c.state in ('connected', 'degraded') and c.token_version > 0))
 """
 _FORGET = (
     text(f"delete from circuit_breakers b where {_NOTHING_WAITS.format(mine='c.id = b.connection_id')}"),
@@ -233,10 +237,12 @@ _FORGET = (
 
 
 def forget_idle() -> None:
-    """An open breaker behind which nothing waits has nobody who could probe: it goes, and the next text shows how it is."""
+    """An open breaker behind which nothing waits has nobody who could probe: it goes, and the next text shows how it is.
+    Connections that live by tokens are asked all the time, their next call probes; theirs goes when none comes for long."""
+    at = now()
     with tenancy.session_for() as session:
         for statement in _FORGET:
-            session.execute(statement, {"at": now()})
+            session.execute(statement, {"at": at, "silent_since": at - SILENT})
         session.commit()
 
 
