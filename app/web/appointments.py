@@ -1,6 +1,6 @@
 """One appointment of the calendar: its drawer, moving it with everybody in it, and answering what the host did at Google."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from app.domain.booking.placing import SlotTaken
 from app.models.booking import Appointment
 from app.models.calendar import Calendar
 from app.web import notices
+from app.web.booking import fresh_busy
 from app.web.bookings import clocks
 from app.web.calendar_screen import LIVING, Look
 from app.web.context import words
@@ -106,7 +107,8 @@ def _move(found: Appointment, look: Look, **more: Any) -> str:
 
 @blueprint.post("/move")
 def move(account: str, appointment_id: UUID) -> Response:
-    """The whole appointment with everybody in it. A host may put it anywhere that no other appointment takes."""
+    """The whole appointment with everybody in it. A host may put it anywhere that nothing else takes, here or, as the
+    providers say just now, in the hosts' own calendars."""
     found = lists.appointment(db(), appointment_id)
     look = Look.asked()
     before = found.starts_at
@@ -115,13 +117,17 @@ def move(account: str, appointment_id: UUID) -> Response:
         starts_at, ends_at = _moved_to(found, look.zone)
         if starts_at <= now():
             raise Invalid({"to": "That is in the past."})
-        book.move(db(), found, starts_at, ends_at, "host", actor=actor())
+        people = [host.user_id for host in found.hosts]
+        calendar = db().get_one(Calendar, found.calendar_id)
+        fresh = fresh_busy(calendar, people, starts_at, int((ends_at - starts_at) / timedelta(minutes=1)))
+        book.move(db(), found, starts_at, ends_at, "host", actor=actor(), fresh_busy=fresh.busy)
         _hush(found)
     except (Invalid, SlotTaken) as error:
         db().rollback()
-        wrong = (
-            error.fields if isinstance(error, Invalid) else {"to": "Another appointment of the host is then."}
+        taken = (
+            "Another appointment of the host is then, or something else stands in the host's own calendar."
         )
+        wrong = error.fields if isinstance(error, Invalid) else {"to": taken}
         again = lists.appointment(db(), appointment_id)
         page = _move(again, look, starts_at=starts_at, ends_at=ends_at, wrong=wrong)
         return make_response(page, 422)

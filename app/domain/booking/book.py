@@ -164,9 +164,11 @@ def move(
     by: By,
     *,
     actor: Actor | None = None,
+    fresh_busy: Sequence[Busy] = (),
 ) -> None:
     """The whole appointment with everybody in it, as a host moves it here or at the provider: any time and any length that
-    is free of other appointments. Raises SlotTaken when it is not, Invalid when nobody is in it any more."""
+    is free of other appointments and of what `fresh_busy` says. Raises SlotTaken when it is not, Invalid when nobody is in
+    it any more."""
     at = now()
     calendar = session.get_one(Calendar, appointment.calendar_id)
     starts_at, ends_at = starts_at.astimezone(UTC), ends_at.astimezone(UTC)
@@ -178,11 +180,13 @@ def move(
             if (appointment.starts_at, appointment.ends_at) == (starts_at, ends_at):
                 return
             people = steps.people_of(session, appointment)
+            busy = steps.without(appointment, fresh_busy)
+            placing.need_free(calendar, people, starts_at, ends_at, busy)
             steps.shift(session, calendar, appointment, starts_at, ends_at, people, at)
-    except IntegrityError as error:
+    except (NotFree, IntegrityError) as error:
         steps.need_overlap(error)
         session.refresh(appointment)
-        raise _other_times(session, calendar, appointment, starts_at, (), at) from None
+        raise _other_times(session, calendar, appointment, starts_at, fresh_busy, at) from None
     for booking in steps.bookings_of(session, appointment, steps.LIVING):
         _tell(session, booking, "moved", "moved", actor, at)
 

@@ -122,6 +122,20 @@ def _touches(busy: Sequence[Interval], begin: int, end: int) -> bool:
     return any(start < end and begin < stop for start, stop in busy)
 
 
+def need_free(
+    calendar: Calendar,
+    people: Sequence[uuid.UUID],
+    starts_at: datetime,
+    ends_at: datetime,
+    busy: Sequence[Busy],
+) -> None:
+    """Raises NotFree when one of them is busy then, or in the buffers."""
+    taken = during(calendar, starts_at, ends_at)
+    assert taken.lower is not None and taken.upper is not None
+    if any(who in people and begins < taken.upper and taken.lower < ends for who, begins, ends in busy):
+        raise NotFree
+
+
 def during(calendar: Calendar, starts_at: datetime, ends_at: datetime) -> Range[datetime]:
     """The time an appointment takes from its hosts."""
     before, after = timedelta(minutes=calendar.buffer_before), timedelta(minutes=calendar.buffer_after)

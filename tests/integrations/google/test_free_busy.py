@@ -3,15 +3,16 @@
 from datetime import UTC, datetime
 
 import pytest
+from flask.testing import FlaskClient
 
 from app.core import tenancy
 from app.integrations import calendars
 from app.integrations.calendars import FreshBusy
 from app.models.connection import Connection
 from tests.conftest import run_jobs
-from tests.factories import Cast
+from tests.factories import Cast, sign_in
 from tests.google import Google
-from tests.integrations.google.rows import book_at, make_calendar, set_state
+from tests.integrations.google.rows import appointment_of, book_at, make_calendar, set_state
 
 START, END = datetime(2026, 3, 3, 15, tzinfo=UTC), datetime(2026, 3, 3, 16, tzinfo=UTC)
 
@@ -64,3 +65,19 @@ def test_a_connection_that_was_given_up_says_nothing(
 ) -> None:
     set_state(connection, "disconnected")
     assert ask(cast) == FreshBusy()
+
+
+def test_a_drag_asks_as_well(google: Google, connection: Connection, cast: Cast, client: FlaskClient) -> None:
+    """What Google says just now counts, though it was never read here; so do the buffers, and an event of ours does not."""
+    appointment_id = book_at(make_calendar(cast, buffer_after=15), "2026-03-03T15:00")
+    run_jobs()
+    google.add(cast.ben, "2026-03-03T19:40", "2026-03-03T20:00")
+    sign_in(client, cast.cleo)
+    url = f"/a/{cast.account.slug}/calendar/appointments/{appointment_id}/move?zone=UTC"
+    # Within the event, and with the pause after the appointment in it.
+    for to in ("2026-03-03T19:45", "2026-03-03T19:00"):
+        answer = client.post(url, data={"to": to}, headers={"HX-Request": "true"})
+        assert answer.status_code == 422 and "own calendar" in answer.text, to
+    assert appointment_of(cast.account, appointment_id).starts_at == START
+    assert client.post(url, data={"to": "2026-03-03T15:15"}).status_code == 303
+    assert appointment_of(cast.account, appointment_id).starts_at == START.replace(minute=15)
