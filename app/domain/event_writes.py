@@ -18,6 +18,7 @@ from app.core.tenancy import session_for
 from app.domain import calendar_channel, connections
 from app.domain.booking import links
 from app.domain.calendar_channel import EventWish, WrittenEvent
+from app.domain.notices import plan
 from app.domain.sending import backoff
 from app.models.account import Account
 from app.models.booking import Appointment, AppointmentHost, Booking
@@ -82,6 +83,8 @@ def claim(account_id: uuid.UUID, appointment_id: uuid.UUID, at: datetime) -> Wri
         if row is None or row.event_run_at is None:
             return None
         work = _work(session, row, row.event_run_at, at)
+        if work is None:
+            _let_notices_go(session, row, at)
         session.commit()
         return work
 
@@ -215,6 +218,7 @@ def written(work: WriteWork, event: WrittenEvent | None, at: datetime) -> None:
             if event is not None and event.meet_pending and work.attempts < MOST_MEET_TRIES:
                 row.event_state, row.event_run_at = "due", at + MEET_AGAIN
                 row.event_attempts = work.attempts
+        _let_notices_go(session, row, at)
         session.commit()
 
 
@@ -233,7 +237,15 @@ def failed(
             row.event_run_at = at + (timedelta(seconds=after_s) if after_s else wait)
             if for_good or work.attempts >= MOST_TRIES:
                 row.event_state, row.event_run_at = "failed", None
+        _let_notices_go(session, row, at)
         session.commit()
+
+
+def _let_notices_go(session: Session, row: Appointment, at: datetime) -> None:
+    """They wait for the video link while it may still come soon."""
+    next_at = row.event_run_at if row.event_state == "due" else None
+    if row.meet_url is not None or next_at is None or next_at > at + plan.LINK_WAIT:
+        plan.wait_no_longer(session, row, at)
 
 
 def calendar_gone(work: WriteWork, at: datetime) -> None:

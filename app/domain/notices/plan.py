@@ -2,6 +2,9 @@
 
 Planning happens in the transaction of the deed it tells of, so a booking without its notices cannot exist. Nothing is
 sent here: rows are judged again when they fire (fire.py).
+
+What tells of a video appointment waits for the link, which comes with the event at the provider (event_writes.py), but not
+for long.
 """
 
 from datetime import datetime, timedelta
@@ -19,11 +22,14 @@ from app.domain.notices import rules
 from app.domain.sending import quiet
 from app.models.account import Account
 from app.models.booking import Appointment, Booking
+from app.models.calendar import Calendar
 from app.models.contact import Contact
 from app.models.notice import BookingNotice, NoticeRule
 
 # Occasions after which a reminder still makes sense.
 COMING = ("confirmed", "moved")
+# A notice goes without the video link when there is none by then.
+LINK_WAIT = timedelta(minutes=2)
 TOO_LATE = "Not sent: its time had passed when this was booked."
 MOVED = "Not sent: the time of the booking changed."
 OFF = {
@@ -46,9 +52,36 @@ def plan_for(session: Session, booking: Booking, occasion: str, at: datetime | N
     if not rules_now:
         return
     zone = _guest_zone(session, account, booking)
-    rows = [_row(account, booking, appointment, rule, zone, at) for rule in rules_now]
+    soon = at + LINK_WAIT if occasion in COMING and _link_is_coming(session, appointment) else at
+    rows = [_row(account, booking, appointment, rule, zone, at, soon) for rule in rules_now]
     session.execute(insert(BookingNotice).values(rows).on_conflict_do_nothing())
     if any(row["state"] == "waiting" and row["due_at"] <= at for row in rows):
+        jobs.ring_after_commit(session, jobs.SEND_NOTICES)
+
+
+def _link_is_coming(session: Session, appointment: Appointment) -> bool:
+    if appointment.meet_url is not None or appointment.event_state != "due":
+        return False
+    return session.get_one(Calendar, appointment.calendar_id).location_kind == "meet"
+
+
+def wait_no_longer(session: Session, appointment: Appointment, at: datetime) -> None:
+    """The link is there, or will not be soon: what waited for it goes now. The caller commits."""
+    ids = session.scalars(
+        select(BookingNotice.id)
+        .join(NoticeRule, NoticeRule.id == BookingNotice.rule_id)
+        .join(Booking, Booking.id == BookingNotice.booking_id)
+        .where(
+            Booking.appointment_id == appointment.id,
+            BookingNotice.state == "waiting",
+            BookingNotice.due_at > at,
+            NoticeRule.occasion.in_(COMING),
+        )
+        .order_by(BookingNotice.id)
+        .with_for_update(of=BookingNotice)
+    ).all()
+    if ids:
+        session.execute(update(BookingNotice).where(BookingNotice.id.in_(ids)).values(due_at=at))
         jobs.ring_after_commit(session, jobs.SEND_NOTICES)
 
 
@@ -66,8 +99,10 @@ def _row(
     rule: NoticeRule,
     zone: ZoneInfo,
     at: datetime,
+    soon: datetime,
 ) -> dict[str, Any]:
-    due = at
+    """`soon` is when notices that are no reminders go."""
+    due = soon
     late = False
     if rule.occasion == "reminder":
         due = appointment.starts_at - timedelta(minutes=rule.minutes_before)

@@ -2,23 +2,29 @@
 
 import threading
 import uuid
+from datetime import datetime, timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import select
 
-from app.core import tenancy
+from app.core import runtime, tenancy
 from app.core.actor import Actor
 from app.core.clock import now
 from app.domain import calendar_channel, event_writes, linked_calendars
 from app.domain.booking import book
+from app.domain.notices import plan
 from app.integrations import calendars
 from app.models.booking import Booking
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
+from app.models.mail import Mail
+from app.models.notice import BookingNotice, NoticeRule
 from tests.conftest import run_jobs
 from tests.factories import Cast
 from tests.google import Google, linked_of
 from tests.integrations.google.rows import appointment_of, book_at, bookings_of, make_calendar, set_state
+from workers import notices
 
 SLOT = "2026-03-03T15:00"
 LATER = "2026-03-03T19:00"
@@ -199,3 +205,80 @@ def test_events_stay_where_they_were_written(google: Google, connection: Connect
     move(cast, appointment_id, LATER)
     run_jobs()
     assert (len(google.alive(cast.ben)), len(google.alive(cast.ben, "work"))) == (1, 0)
+
+
+def confirmations(cast: Cast) -> list[tuple[str, datetime]]:
+    with tenancy.session_for(cast.account.id) as session:
+        rows = session.execute(
+            select(BookingNotice.state, BookingNotice.due_at)
+            .join(NoticeRule, NoticeRule.id == BookingNotice.rule_id)
+            .where(NoticeRule.occasion == "confirmed", NoticeRule.audience == "guest")
+            .where(NoticeRule.channel == "email")
+        )
+        return [(state, due_at) for state, due_at in rows]
+
+
+def guest_mails() -> list[str]:
+    vault = runtime.current().vault
+    with tenancy.session_for() as session:
+        mails = session.scalars(select(Mail).where(Mail.recipient == "rosa@example.com"))
+        return [vault.open_text(mail.body or b"", f"mails|{mail.id}|body") for mail in mails]
+
+
+def test_a_confirmation_waits_for_the_video_link(google: Google, connection: Connection, cast: Cast) -> None:
+    appointment_id = book_at(make_calendar(cast, location_kind="meet"), SLOT)
+    notices.drain()
+    assert not guest_mails() and [state for state, _ in confirmations(cast)] == ["waiting"]
+    assert calendars.write_event(cast.account.id, appointment_id)
+    run_jobs()
+    url = appointment_of(cast.account, appointment_id).meet_url
+    [mail] = guest_mails()
+    assert url and url in mail
+
+
+def test_a_confirmation_does_not_wait_for_long(
+    google: Google, connection: Connection, cast: Cast, monday_morning: time_machine.Traveller
+) -> None:
+    book_at(make_calendar(cast, location_kind="meet"), SLOT)
+    monday_morning.shift(plan.LINK_WAIT - timedelta(seconds=1))
+    notices.drain()
+    assert not guest_mails()
+    monday_morning.shift(1)
+    notices.drain()
+    assert len(guest_mails()) == 1
+    run_jobs()
+    assert len(guest_mails()) == 1, "the link that comes later is no news of its own"
+
+
+@pytest.mark.parametrize("state", ["revoked", "disconnected"])
+def test_a_confirmation_does_not_wait_for_a_link_that_cannot_come(
+    google: Google, connection: Connection, cast: Cast, state: str
+) -> None:
+    calendar = make_calendar(cast, location_kind="meet")
+    book_at(calendar, SLOT)
+    set_state(connection, state)
+    run_jobs()
+    assert len(guest_mails()) == 1
+
+
+def test_a_confirmation_waits_while_a_write_is_tried_again(
+    google: Google, connection: Connection, cast: Cast, monday_morning: time_machine.Traveller
+) -> None:
+    google.provider.control(
+        "/faults", kind="server_error", status=503, provider="google", method="POST", path="/events", times=20
+    )
+    appointment_id = book_at(make_calendar(cast, location_kind="meet"), SLOT)
+    run_jobs()
+    assert appointment_of(cast.account, appointment_id).event_state == "due" and not guest_mails()
+    google.provider.http.delete(f"{google.provider.url}/_sim/faults", timeout=5)
+    monday_morning.shift(30)
+    calendars.write_event(cast.account.id, appointment_id)
+    run_jobs()
+    [mail] = guest_mails()
+    assert (appointment_of(cast.account, appointment_id).meet_url or "-") in mail
+
+
+def test_elsewhere_nothing_waits(google: Google, connection: Connection, cast: Cast) -> None:
+    book_at(make_calendar(cast), SLOT)
+    notices.drain()
+    assert len(guest_mails()) == 1
