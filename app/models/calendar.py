@@ -64,6 +64,10 @@ class Calendar(TenantRow, Base):
     # The last host a round robin chose breaks ties; see domain/booking/assign.py.
     position: Mapped[int] = mapped_column(default=0, server_default="0")
 
+    @property
+    def lets_choose_host(self) -> bool:
+        return self.kind == "round_robin" and self.guests_choose_host
+
     hosts: Mapped[list["CalendarHost"]] = relationship(
         back_populates="calendar",
         lazy="raise",

@@ -102,7 +102,7 @@ def pick(business: str, calendar: str) -> str:
 
 def _hosts(calendar: Calendar) -> list[User]:
     """Whom a guest may choose among; nobody where there is no choice."""
-    if calendar.kind != "round_robin" or not calendar.guests_choose_host or len(calendar.hosts) < 2:
+    if not calendar.lets_choose_host or len(calendar.hosts) < 2:
         return []
     ids = [host.user_id for host in calendar.hosts]
     found = {

@@ -188,6 +188,10 @@ def do_move(token: str) -> Response:
     starts_at = read_stamp(request.form.get("at", ""))
     if starts_at is None:
         return make_response(redirect(url_for("booking_manage.move", token=token), 303))
+    try:
+        booking.need_in_time(ticket.calendar, ticket.booking, now())
+    except Forbidden as error:
+        return _show(ticket, 409, str(error))
     people = [host.user_id for host in ticket.calendar.hosts]
     fresh = fresh_busy(ticket.calendar, people, starts_at, ticket.duration)
     ticket = _ticket(token)

@@ -295,7 +295,7 @@ def picker_for(
         calendar,
         zone,
         duration or (length if length in calendar.durations else calendar.durations[0]),
-        host_id if host_id in hosts and calendar.kind == "round_robin" else None,
+        host_id if host_id in hosts and calendar.lets_choose_host else None,
         month,
         chosen,
         {name: args[name][:300] for name in PREFILLED if args.get(name)},

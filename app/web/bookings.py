@@ -12,15 +12,16 @@ from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_precision
 from flask import Blueprint, Response, g, make_response, render_template, request, url_for
+from sqlalchemy.orm import joinedload
 
 from app.core import htmx
 from app.core.clock import now
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound
 from app.core.ids import parse_id
 from app.core.request_scope import actor, db
 from app.domain import access
 from app.domain.availability.zones import span_of_dates
-from app.domain.booking import book, calendars, diary, lists, offer, quietly
+from app.domain.booking import book, calendars, diary, guests, lists, offer, quietly
 from app.domain.booking.placing import SlotTaken
 from app.domain.notices import lists as notice_lists
 from app.integrations import calendars as outside
@@ -140,16 +141,23 @@ def show(account: str, booking_id: UUID) -> str:
     return _page(book.get(db(), booking_id))
 
 
+def _contact(booking: Booking) -> Contact | None:
+    if booking.contact_id is None:
+        return None
+    return db().get(Contact, booking.contact_id, options=[joinedload(Contact.points)])
+
+
 def _page(booking: Booking, **more: Any) -> str:
     appointment = lists.appointment(db(), booking.appointment_id)
     people = {person.id: person for person in access.people_of_account(db(), g.account)}
     calendar = db().get_one(Calendar, booking.calendar_id)
-    contact = db().get(Contact, booking.contact_id) if booking.contact_id else None
+    contact = _contact(booking)
     values: dict[str, Any] = {
         "booking": booking,
         "appointment": appointment,
         "calendar": calendar,
         "contact": contact,
+        "new_points": guests.unknown_points(booking, contact) if contact else [],
         "people": people,
         "notices": notice_lists.of_booking(db(), booking.id),
         "zoned": Zoned(g.account.zone, words().locale),
@@ -233,6 +241,23 @@ def note(account: str, booking_id: UUID) -> Response:
     booking = book.get(db(), booking_id)
     refused = _try(booking, lambda: book.note(db(), booking, request.form.get("notes", "")))
     return refused or _done(account, booking_id, "Notes saved")
+
+
+@blueprint.post("/<uuid:booking_id>/contact")
+def add_to_contact(account: str, booking_id: UUID) -> Response:
+    """What the guest typed and the contact does not have yet; somebody who knows the guest says that it is theirs."""
+    booking = book.get(db(), booking_id)
+    contact = _contact(booking)
+    if contact is None:
+        raise NotFound
+    given = guests.unknown_points(booking, contact)
+    added = guests.add_points(db(), g.account, contact, given)
+    db().commit()
+    if len(added) < len(given):
+        return _done(
+            account, booking_id, "It belongs to another contact already, so it stays here.", kind="warning"
+        )
+    return _done(account, booking_id, f"Added to {contact.name or booking.guest_name}")
 
 
 @blueprint.get("/<uuid:booking_id>/move")

@@ -42,6 +42,8 @@ def limit() -> None:
     throttle: Throttle = current_app.extensions["throttle"]
     who = request.remote_addr or ""
     if request.method == "POST":
+        # Also holds for a body whose length is not said.
+        request.max_content_length = LARGEST_FORM
         if (request.content_length or 0) > LARGEST_FORM:
             abort(413)
         if not throttle.take(DEEDS, "booking-deed", who) or not throttle.take(

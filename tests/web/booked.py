@@ -55,6 +55,7 @@ def make_booking(
     phone: str = "+14155550101",
     timezone: str = "UTC",
     source: str = "staff",
+    email: str = "",
 ) -> Booking:
     """Tomorrow at the full hour, unless it is said."""
     at = starts_at or (now() + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
@@ -64,7 +65,7 @@ def make_booking(
         held = book.hold(
             session, calendar, at.astimezone(UTC), calendar.durations[0], key, within_rules=False
         )
-        guest = book.Guest(name=name, phone=phone, timezone=timezone, source=source)
+        guest = book.Guest(name=name, email=email, phone=phone, timezone=timezone, source=source)
         made = book.confirm(session, held.id, guest, client_key=key)
         session.commit()
         return made

@@ -19,6 +19,7 @@ from app.models.contact import Contact
 from app.models.mail import Mail
 from app.models.message import Message
 from app.models.notice import BookingNotice
+from app.web import public_account
 from tests.conftest import run_jobs
 from tests.factories import Cast
 from tests.web.booking_rows import AT, ROSA, make_calendar, open_form, page_of
@@ -101,6 +102,24 @@ def test_from_a_time_to_a_booking(
         card = session.scalars(select(Message).where(Message.contact_id == contact.id)).one()
         assert card.data["what"] == "booking" and card.data["deed"] == "booked"
         assert (session.scalar(select(func.count(BookingNotice.id))) or 0) >= 3
+
+
+def test_a_form_that_nobody_can_have_typed_is_refused(client: FlaskClient, visit: Calendar) -> None:
+    body = b"name=" + b"x" * (public_account.LARGEST_FORM + 1)
+    answer = client.post(
+        page_of(visit, "/details"), data=body, content_type="application/x-www-form-urlencoded"
+    )
+    assert answer.status_code == 413
+
+
+def test_a_host_is_chosen_only_where_guests_may(client: FlaskClient, cast: Cast) -> None:
+    round_robin = make_calendar(cast, cast.ben, cast.cleo, name="Any dentist", kind="round_robin")
+    asked = {"host": str(cast.ben.id), "day": "2026-03-05"}
+    assert str(cast.ben.id) not in client.get(page_of(round_robin), query_string=asked).text
+    with tenancy.session_for(cast.account.id) as session:
+        session.get_one(Calendar, round_robin.id).guests_choose_host = True
+        session.commit()
+    assert str(cast.ben.id) in client.get(page_of(round_robin), query_string=asked).text
 
 
 def test_two_clicks_are_one_booking(

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from app.core.clock import now
 from app.core.ids import new_id
+from app.domain import contact_points, contacts
 from app.domain.booking import calendars, lists
 from app.models.booking import Appointment, Booking
 from app.models.calendar import Calendar
@@ -64,6 +65,34 @@ def test_accept_and_decline_a_request(client: FlaskClient, cast: Cast, calendar:
     )
     gone = stored(cast, other)
     assert (gone.state, gone.cancel_reason) == ("cancelled", "We are closed")
+
+
+def test_what_a_guest_typed_is_added_to_a_known_contact_by_hand(
+    client: FlaskClient, cast: Cast, calendar: Calendar
+) -> None:
+    known = make_contact(cast.account, "Rosa", "+14155550101")
+    booking = make_booking(cast, calendar, source="page", email="rosa@example.com")
+    assert stored(cast, booking).contact_id == known.id
+    browser = sign_in(client, cast.cleo)
+    page = browser.get(f"{HOME}/bookings/{booking.id}").text
+    assert "rosa@example.com is not with the contact" in page
+    added = browser.post(f"{HOME}/bookings/{booking.id}/contact", follow_redirects=True).text
+    assert "Added to Rosa" in added and "is not with the contact" not in added
+    other = make_booking(
+        cast,
+        calendar,
+        now() + timedelta(days=3),
+        "Rosa",
+        "+14155550101",
+        source="page",
+        email="ivo@example.com",
+    )
+    ivo = make_contact(cast.account, "Ivo", "+14155550177")
+    with inside(cast.account) as session:
+        contact_points.add(session, contacts.get(session, ivo.id), "email", "ivo@example.com", "US")
+        session.commit()
+    kept = browser.post(f"{HOME}/bookings/{other.id}/contact", follow_redirects=True).text
+    assert "belongs to another contact" in kept
 
 
 def test_a_deed_leads_back_only_into_the_account(client: FlaskClient, cast: Cast, calendar: Calendar) -> None:

@@ -1,5 +1,6 @@
 """Who books: what they gave, checked; and the contact of the account it belongs to, found or made."""
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,14 @@ from app.domain import contact_points, contacts
 from app.domain.availability.zones import zone_names
 from app.domain.inbound import one_at_a_time
 from app.models.account import Account
+from app.models.booking import Booking
 from app.models.calendar import Calendar
 from app.models.contact import Contact
 
 LONGEST_NAME = 120
 LONGEST_ANSWER = 4000
+# A mail program makes a link of these without being asked.
+LINK = re.compile(r"://|\bwww\.|\b[\w-]+\.[a-z]{2,}/", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ def checked(account: Account, calendar: Calendar, guest: Guest) -> Guest:
     name = clean(guest.name)[:LONGEST_NAME]
     if not name:
         wrong["name"] = "Tell us your name."
+    elif LINK.search(name):
+        # It stands in mails to an address that anybody may have typed.
+        wrong["name"] = "A name has no web address in it."
     read = {"email": "", "phone": ""}
     for kind, typed in (("email", guest.email), ("phone", guest.phone)):
         if clean(typed):
@@ -80,8 +87,9 @@ def checked(account: Account, calendar: Calendar, guest: Guest) -> Guest:
 
 
 def contact_of(session: Session, account: Account, guest: Guest) -> Contact:
-    """Whoever has this phone, else this address, with `points`; somebody new otherwise. What is missing is added to the
-    contact unless it is somebody else's; a name that is there is never overwritten."""
+    """Whoever has this phone, else this address, with `points`; somebody new otherwise. A name that is there is never
+    overwritten. Anybody can type any number into the page, so what else was typed stays with the booking, until somebody
+    of the account adds it; what the account's people type is added unless it is somebody else's."""
     if guest.contact_id is not None:
         return contacts.get(session, guest.contact_id)
     given = [(kind, value) for kind, value in (("phone", guest.phone), ("email", guest.email)) if value]
@@ -99,8 +107,8 @@ def contact_of(session: Session, account: Account, guest: Guest) -> Contact:
             emails=[guest.email],
             source="Booking page" if guest.source != "staff" else "Booking",
         )
-    for kind, value in given:
-        _add(session, contact, kind, value, account.country)
+    if guest.source == "staff":
+        add_points(session, account, contact, given)
     if not contact.name:
         first, _, last = guest.name.partition(" ")
         contacts.set_field(session, account, contact, "first_name", first[:100])
@@ -118,11 +126,24 @@ def _found(session: Session, account: Account, given: list[tuple[str, str]]) -> 
     return None
 
 
-def _add(session: Session, contact: Contact, kind: str, value: str, country: str) -> None:
-    if any(point.kind == kind and point.value == value for point in contact.points):
-        return
-    try:
-        contact_points.add(session, contact, kind, value, country)
-    except Invalid:
-        # Somebody else's, the same in another spelling, or one too many: the booking keeps what was given.
-        return
+def unknown_points(booking: Booking, contact: Contact) -> list[tuple[str, str]]:
+    """(kind, value) of what the guest gave and the contact does not have."""
+    known = {(point.kind, point.value) for point in contact.points}
+    given = [("phone", booking.guest_phone), ("email", booking.guest_email)]
+    return [(kind, value) for kind, value in given if value and (kind, value) not in known]
+
+
+def add_points(
+    session: Session, account: Account, contact: Contact, given: Sequence[tuple[str, str]]
+) -> list[str]:
+    """What could be added. Somebody else's, the same in another spelling, or one too many: the booking keeps it."""
+    added = []
+    for kind, value in given:
+        if any(point.kind == kind and point.value == value for point in contact.points):
+            continue
+        try:
+            contact_points.add(session, contact, kind, value, account.country)
+        except Invalid:
+            continue
+        added.append(value)
+    return added

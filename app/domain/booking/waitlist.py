@@ -33,6 +33,7 @@ from app.models.contact import Contact
 OFFER_LASTS = timedelta(hours=2)
 LONGEST_WISH = timedelta(days=62)
 MOST_WAITING = 500
+MOST_WISHES = 5
 OPEN = ("waiting", "offered")
 
 
@@ -45,8 +46,8 @@ def join(
     wanted_until: datetime,
     duration: int,
 ) -> WaitlistEntry:
-    """A place in the line; whoever stands in it for the same calendar already gets the new wish and keeps the place.
-    Raises Invalid."""
+    """A place in the line. The same wish again keeps its place; another one stands beside it, since anybody can type any
+    number and must not change what somebody else wished for. Raises Invalid."""
     at = now()
     if not calendar.has_waitlist or not calendar.is_active:
         raise Invalid({"": "This calendar keeps no waiting list."})
@@ -58,14 +59,20 @@ def join(
     guest = guests.checked(account, calendar, guest)
     locks.take_waitlist(session, calendar.id)
     contact = guests.contact_of(session, account, guest)
-    entry = session.scalar(
+    wishes = session.scalars(
         select(WaitlistEntry).where(
             WaitlistEntry.calendar_id == calendar.id,
             WaitlistEntry.contact_id == contact.id,
             WaitlistEntry.state.in_(OPEN),
         )
+    ).all()
+    # A wish for a day that has begun starts at the moment it was typed: its end is what tells it from others.
+    entry = next(
+        (one for one in wishes if (one.wanted_until, one.duration) == (wanted_until, duration)), None
     )
     if entry is None:
+        if len(wishes) >= MOST_WISHES:
+            raise Invalid({"": f"At most {MOST_WISHES} dates can be waited for at once."})
         waiting = select(func.count()).where(
             WaitlistEntry.calendar_id == calendar.id, WaitlistEntry.state.in_(OPEN)
         )

@@ -125,12 +125,10 @@ def read_busy(stretch: Json) -> tuple[datetime, datetime]:
 
 
 def meet_url(item: Json) -> str | None:
-    if item.get("hangoutLink"):
-        return str(item["hangoutLink"])
-    for point in (item.get("conferenceData") or {}).get("entryPoints") or ():
-        if point.get("entryPointType") == "video":
-            return str(point.get("uri") or "") or None
-    return None
+    points = (item.get("conferenceData") or {}).get("entryPoints") or ()
+    found = [item.get("hangoutLink"), *(p.get("uri") for p in points if p.get("entryPointType") == "video")]
+    # Guests click on it, so it must be a link to a page and nothing else.
+    return next((str(url) for url in found if str(url or "").startswith("https://")), None)
 
 
 def meet_is_pending(item: Json) -> bool:

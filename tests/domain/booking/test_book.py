@@ -12,7 +12,7 @@ from app.core import tenancy
 from app.core.clock import now
 from app.core.errors import Forbidden, Invalid, NotFound
 from app.domain import consent
-from app.domain.booking import book
+from app.domain.booking import book, guests
 from app.domain.booking.placing import SlotTaken
 from app.models.booking import Appointment, AppointmentHost, Booking
 from app.models.calendar import Calendar
@@ -203,6 +203,9 @@ def test_the_guest_is_found_among_the_contacts(inside: Session, calendar: Calend
     assert booking.contact_id == known.id
     contact = inside.get_one(Contact, known.id)
     inside.refresh(contact, ["points"])
+    assert [point.value for point in contact.points] == ["+14155550101"], "anybody can type any number"
+    assert guests.unknown_points(booking, contact) == [("email", "rosa@example.com")]
+    assert guests.add_points(inside, cast.account, contact, guests.unknown_points(booking, contact))
     assert [point.value for point in contact.points] == ["+14155550101", "rosa@example.com"]
 
 
@@ -210,6 +213,9 @@ def test_the_guest_is_found_among_the_contacts(inside: Session, calendar: Calend
     ("guest", "field"),
     [
         (book.Guest(""), "name"),
+        (book.Guest("Win at https://bad.example", "rosa@example.com"), "name"),
+        (book.Guest("www.bad.example", "rosa@example.com"), "name"),
+        (book.Guest("bad.example/win", "rosa@example.com"), "name"),
         (book.Guest("Rosa"), "email"),
         (book.Guest("Rosa", "nonsense"), "email"),
         (book.Guest("Rosa", phone="12"), "phone"),

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.core import jobs, runtime
 from app.core.clock import now
 from app.core.errors import Invalid
+from app.domain import contact_points, contacts, mails
 from app.domain.booking import book, holds, waitlist
 from app.domain.booking.guests import Guest
 from app.models.booking import Appointment, Booking, WaitlistEntry
@@ -19,7 +20,7 @@ from app.models.message import Message
 from tests.conftest import run_jobs
 from tests.domain.booking import rows
 from tests.domain.booking.rows import at
-from tests.factories import Cast
+from tests.factories import Cast, make_contact
 from workers import housekeeping, schedule
 
 
@@ -108,6 +109,32 @@ def test_the_same_person_waits_once(inside: Session, full: Calendar, cast: Cast)
     full.has_waitlist = False
     with pytest.raises(Invalid):
         join(inside, cast, full, "Wes")
+
+
+def test_a_wish_under_somebodys_number_leaves_theirs_and_tells_nobody_else(
+    inside: Session, full: Calendar, cast: Cast
+) -> None:
+    known = make_contact(cast.account, "Hidden", "+14155550188")
+    contact_points.add(inside, contacts.get(inside, known.id), "email", "hidden@example.com", "US")
+    inside.commit()
+    theirs = join(inside, cast, full, "Hidden", phone="+14155550188")
+    guest = Guest("Eve", "eve@example.com", "+14155550188", "America/New_York")
+    other = waitlist.join(
+        inside, cast.account, full, guest, at(0, day=9), at(23, 59, day=9), full.durations[0]
+    )
+    inside.commit()
+    assert other.id != theirs.id
+    cancel(inside, "Una")
+    work()
+    assert mailed(inside) == ["hidden@example.com"]
+    with time_machine.travel(now() + timedelta(hours=1), tick=False):
+        (letter,) = (mail for mail in mails.claim(inside, 100) if mail.subject.startswith("A place is free"))
+    told = letter.body_text + letter.body_html
+    assert "/details?" in told and "eve@" not in told and "5550188" not in told
+    for day in range(10, 13):
+        waitlist.join(inside, cast.account, full, guest, at(0, day=day), at(23, day=day), full.durations[0])
+    with pytest.raises(Invalid):
+        waitlist.join(inside, cast.account, full, guest, at(0, day=14), at(23, day=14), full.durations[0])
 
 
 def test_wishes_that_are_over_are_closed(inside: Session, full: Calendar, cast: Cast) -> None:
