@@ -150,6 +150,17 @@ def event_ref_of(appointment_id: uuid.UUID) -> str:
     return base64.b32hexencode(appointment_id.bytes).decode().rstrip("=").lower()
 
 
+# How a provider makes the UID of an event from its id. With Google `iCalUID` follows the id that we give: events.insert takes
+# one of the two. https://developers.google.com/workspace/calendar/api/v3/reference/events
+UID_HOSTS = {"google": "google.com"}
+
+
+def uid_of(provider: str, event_ref: str) -> str | None:
+    """The event's UID in calendar files; None where it cannot be known ahead."""
+    host = UID_HOSTS.get(provider)
+    return f"{event_ref}@{host}" if host else None
+
+
 def appointment_of(event_ref: str) -> uuid.UUID | None:
     """The other way round; None for an id that was not made so."""
     # An occurrence of a series carries its start behind an underscore; ours are none.

@@ -134,6 +134,8 @@ class Booking(TenantRow, Base):
     cancelled_by: Mapped[str] = mapped_column(default="", server_default="")
     cancel_reason: Mapped[str] = mapped_column(default="", server_default="")
     notes: Mapped[str] = mapped_column(default="", server_default="")
+    # By which calendar files name it, from the first to the last; empty stands for its id.
+    uid: Mapped[str] = mapped_column(default="", server_default="")
     # The same form sent twice makes one booking.
     client_key: Mapped[str]
     price_cents: Mapped[int] = mapped_column(default=0, server_default="0")

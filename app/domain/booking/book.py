@@ -21,7 +21,7 @@ from app.core.clock import now
 from app.core.errors import Forbidden, Invalid, NotFound
 from app.core.folding import clean
 from app.domain import consent
-from app.domain.booking import cards, guests, holds, offer, placing, steps, waitlist
+from app.domain.booking import cards, events, guests, holds, offer, placing, steps, waitlist
 from app.domain.booking.diary import Busy
 from app.domain.booking.guests import Guest
 from app.domain.booking.placing import NotFree, SlotTaken, Wish
@@ -90,6 +90,7 @@ def confirm(
             steps.fill(booking, guest, guests.contact_of(session, account, guest), at)
             asked = "" if guest.source == "staff" else _why_asked(calendar, unreadable)
             steps.settle(session, account, calendar, appointment, booking, asked, at)
+            booking.uid = booking.uid or events.uid_of(session, appointment, booking)
     except (NotFree, IntegrityError) as error:
         steps.need_overlap(error)
         session.refresh(appointment)

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import jobs
-from app.models.booking import Appointment, AppointmentHost
+from app.domain import calendar_channel
+from app.models.booking import Appointment, AppointmentHost, Booking
 from app.models.calendar import CalendarHost
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
@@ -30,10 +31,27 @@ def want_event(session: Session, appointment: Appointment, at: datetime) -> None
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
 
 
+def uid_of(session: Session, appointment: Appointment, booking: Booking) -> str:
+    """By which calendar files name the booking. The provider puts its event into the calendars of guests who have theirs
+    there; a file with the same UID is the same event to them, and does not stand there twice."""
+    target = _target(session, appointment)
+    if target is not None:
+        event_ref = calendar_channel.event_ref_of(appointment.id)
+        if uid := calendar_channel.uid_of(target[1], event_ref):
+            return uid
+    return f"{booking.id}@levelhead"
+
+
 def _where(session: Session, appointment: Appointment) -> uuid.UUID | None:
     """The linked calendar that takes the bookings of one of the hosts."""
-    return session.scalar(
-        select(LinkedCalendar.id)
+    target = _target(session, appointment)
+    return target[0] if target else None
+
+
+def _target(session: Session, appointment: Appointment) -> tuple[uuid.UUID, str] | None:
+    """The linked calendar and its provider."""
+    row = session.execute(
+        select(LinkedCalendar.id, Connection.provider)
         .join(Connection, Connection.id == LinkedCalendar.connection_id)
         .join(AppointmentHost, AppointmentHost.user_id == LinkedCalendar.user_id)
         .outerjoin(
@@ -50,4 +68,5 @@ def _where(session: Session, appointment: Appointment) -> uuid.UUID | None:
         )
         .order_by(CalendarHost.position.nulls_last(), LinkedCalendar.id)
         .limit(1)
-    )
+    ).first()
+    return (row.id, row.provider) if row is not None else None

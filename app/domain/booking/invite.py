@@ -1,6 +1,6 @@
 """An appointment as an iCalendar file (RFC 5545, 5546): for the guest's own calendar, in mails and for download.
 
-The UID never changes and SEQUENCE follows the appointment's revision, so a calendar that took the first file moves or
+The UID never changes (events.py says where it is from) and SEQUENCE follows the appointment's revision, so a calendar that took the first file moves or
 removes the event when it gets the next. Times are UTC: no zone definition can be missing or out of date.
 """
 
@@ -40,7 +40,7 @@ def invite(
     file.add("calscale", "GREGORIAN")
     file.add("method", method)
     event = Event()
-    event.add("uid", f"{booking.id}@levelhead")
+    event.add("uid", booking.uid or f"{booking.id}@levelhead")
     event.add("sequence", appointment.revision)
     event.add("dtstamp", now().astimezone(UTC))
     event.add("dtstart", appointment.starts_at.astimezone(UTC))

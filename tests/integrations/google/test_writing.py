@@ -6,16 +6,18 @@ from datetime import datetime, timedelta
 
 import pytest
 import time_machine
+from icalendar import Calendar as File
 from sqlalchemy import select
 
 from app.core import runtime, tenancy
 from app.core.actor import Actor
 from app.core.clock import now
 from app.domain import calendar_channel, event_writes, linked_calendars
-from app.domain.booking import book
+from app.domain.booking import book, invite
 from app.domain.notices import plan
 from app.integrations import calendars
-from app.models.booking import Booking
+from app.models.booking import Appointment, Booking
+from app.models.calendar import Calendar
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
 from app.models.mail import Mail
@@ -282,3 +284,37 @@ def test_elsewhere_nothing_waits(google: Google, connection: Connection, cast: C
     book_at(make_calendar(cast), SLOT)
     notices.drain()
     assert len(guest_mails()) == 1
+
+
+def test_the_guests_file_names_googles_event(google: Google, connection: Connection, cast: Cast) -> None:
+    """A guest with a calendar at Google has the event already: the file in the mail must not add it once more."""
+    appointment_id = book_at(make_calendar(cast), SLOT)
+    run_jobs()
+    [event] = google.alive(cast.ben)
+    assert uids(cast, appointment_id) == {event["iCalUID"]}
+    set_state(connection, "disconnected")
+    move(cast, appointment_id, LATER)
+    assert uids(cast, appointment_id) == {event["iCalUID"]}, "it keeps its name"
+
+
+def test_without_a_calendar_to_write_to_the_file_has_a_name_of_its_own(google: Google, cast: Cast) -> None:
+    appointment_id = book_at(make_calendar(cast), SLOT)
+    [booking] = bookings_of(cast.account, appointment_id)
+    assert uids(cast, appointment_id) == {f"{booking.id}@levelhead"}
+    # The name stays when Google is connected later.
+    calendars.list_calendars(google.connect(cast.account, cast.ben).id)
+    move(cast, appointment_id, LATER)
+    run_jobs()
+    assert len(google.alive(cast.ben)) == 1
+    assert uids(cast, appointment_id) == {f"{booking.id}@levelhead"}
+
+
+def uids(cast: Cast, appointment_id: uuid.UUID) -> set[str]:
+    with tenancy.session_for(cast.account.id) as session:
+        appointment = session.get_one(Appointment, appointment_id)
+        calendar = session.get_one(Calendar, appointment.calendar_id)
+        found = set()
+        for booking in session.query(Booking).filter_by(appointment_id=appointment_id):
+            file = invite.invite(cast.account, calendar, appointment, booking)
+            found |= {str(event["uid"]) for event in File.from_ical(file.content).walk("VEVENT")}
+        return found
