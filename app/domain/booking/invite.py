@@ -1,7 +1,8 @@
 """An appointment as an iCalendar file (RFC 5545, 5546): for the guest's own calendar, in mails and for download.
 
-The UID never changes (events.py says where it is from) and SEQUENCE follows the appointment's revision, so a calendar that took the first file moves or
-removes the event when it gets the next. Times are UTC: no zone definition can be missing or out of date.
+The UID never changes (events.py says where it comes from) and SEQUENCE follows the appointment's revision, so a calendar
+that took the first file moves or removes the event when it gets the next. Times are UTC: no zone definition can be missing
+or out of date.
 """
 
 from dataclasses import dataclass
