@@ -80,7 +80,7 @@ def work(queue: str, settings: Settings) -> None:
         worker_ttl=25,
         maintenance_interval=10,
         job_monitoring_interval=5,
-        name=f"{queue}-{os.getpid()}-{int(time.time())}",
+        name=remains.name_of(queue),
     )
     worker.work(logging_level="WARNING", with_scheduler=False)
     found.close()

@@ -17,7 +17,7 @@ from app.models.account import Account
 from app.models.connection import Connection
 from app.models.message import Attachment
 from app.models.user import LoginSession
-from workers import stopping
+from workers import remains, stopping
 
 log = structlog.get_logger()
 
@@ -30,6 +30,7 @@ def each_minute() -> None:
     if ended := expiry.sweep():
         log.info("texts.expired", texts=ended)
     breaker.forget_idle()
+    remains.clear(runtime.current().settings.redis_url)
     for account_id in _accounts():
         if not stopping.keep_on():
             return
