@@ -42,6 +42,10 @@ def clear(redis_url: str) -> int:
     except (redis.RedisError, OSError) as error:
         log.warning("remains.left", error=type(error).__name__)
         return 0
+    except Exception:
+        # Whoever asks starts workers anew, which matters more than what the dead left.
+        log.exception("remains.broke")
+        return 0
     finally:
         connection.close()
     return len(dead)

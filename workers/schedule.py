@@ -41,7 +41,7 @@ _MAILS_DUE = text("""
 _CALENDARS_DUE = text("""
     select exists (
         select 1 from linked_calendars l join connections c on c.id = l.connection_id
-        where l.next_sync_at <= :now and not l.is_gone and c.state in ('connected', 'degraded')
+        where l.next_sync_at <= :now and not l.is_gone and c.state in ('connected', 'pending_review', 'degraded')
           and (l.sync_lease_until is null or l.sync_lease_until < :now))
 """)
 _BOOKING_DUE = text("select distinct kind from booking_work(:now, 1)")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -81,6 +82,13 @@ def test_nor_is_one_of_which_nothing_is_known(app: Flask) -> None:
     found.redis.zadd(queue.started_job_registry.key, {"gone:never": time.time() + 1000})
     remains.clear(found.settings.redis_url)
     assert queue.started_job_registry.count == 0
+
+
+def test_remains_that_make_no_sense_do_not_end_whoever_starts_workers(app: Flask) -> None:
+    found = runtime.current()
+    found.redis.sadd("rq:workers", "rq:worker:odd")
+    found.redis.hset("rq:worker:odd", mapping={"hostname": socket.gethostname(), "pid": "none"})
+    assert remains.clear(found.settings.redis_url) == 0
 
 
 def test_redis_away_is_no_reason_to_stop() -> None:
