@@ -24,9 +24,8 @@ from app.domain import audit, connection_alarms
 from app.models.account import Account
 from app.models.connection import Connection
 
-WORKING = ("connected", "degraded")
-# Granted, though the provider may not have cleared us yet.
-USABLE = (*WORKING, "pending_review")
+# Also granted by a provider that has not cleared us yet: it works, but not for long.
+WORKING = ("connected", "pending_review", "degraded")
 # Only a person can mend it; work waits meanwhile.
 LOST = ("reconnect_needed", "revoked")
 # The times shown on the card need not be exact; a burst of webhooks must not write the row each time.
@@ -134,6 +133,11 @@ def signing_tokens(credentials: Mapping[str, str]) -> tuple[str, ...]:
 # State
 
 
+def well(connection: Connection) -> str:
+    """The state it has when nothing is wrong with it."""
+    return "pending_review" if connection.settings.get("in_review") else "connected"
+
+
 def event_is_news(door: WebhookDoor) -> bool:
     return door.last_event_at is None or now() - door.last_event_at > MARK_EVERY
 
@@ -181,7 +185,7 @@ def need_reconnect(
     """The credentials are refused: pause, tell the admins once, note it. Gives whether this was news."""
     row = session.execute(
         update(Connection)
-        .where(Connection.id == connection_id, Connection.state.in_(USABLE))
+        .where(Connection.id == connection_id, Connection.state.in_(WORKING))
         .values(state=state, last_error=sentence[:500], last_error_at=now())
         .returning(Connection.account_id, Connection.name, Connection.provider)
     ).first()

@@ -31,6 +31,9 @@ from app.models.oauth import ConnectLink, OAuthAttempt
 
 LASTS = timedelta(minutes=10)
 KEPT = timedelta(days=1)
+# Access that ends so soon is what providers give to an app that they have not reviewed: Google seven days.
+# https://developers.google.com/identity/protocols/oauth2#expiration
+UNREVIEWED = timedelta(days=8)
 PURPOSE = b"oauth-state|"
 
 
@@ -186,6 +189,7 @@ def record(
             features=[],
             scopes=[],
             token_version=0,
+            settings={},
         )
         connections.seal_credentials(row, {})
         session.add(row)
@@ -198,7 +202,8 @@ def record(
     tokens.keep(row, granted)
     row.name = identity.name
     row.features = sorted({*row.features, *attempt.features})
-    row.state = "degraded" if missing else "connected"
+    note_end(row, granted)
+    row.state = "degraded" if missing else connections.well(row)
     row.last_error = " ".join(sentence for _, sentence in missing)[:500] or None
     row.last_error_at = now() if missing else None
     session.flush()
@@ -213,6 +218,19 @@ def record(
         not_granted=[feature for feature, _ in missing],
     )
     return Outcome(row, is_new, tuple(feature for feature, _ in missing))
+
+
+def note_end(row: Connection, granted: Granted) -> None:
+    """When this access ends for good, if it does, and whether that is because the app is not reviewed yet."""
+    kept = {
+        name: value for name, value in row.settings.items() if name not in ("access_ends_at", "in_review")
+    }
+    if granted.ends_in is not None:
+        life = timedelta(seconds=granted.ends_in)
+        kept["access_ends_at"] = (now() + life).isoformat()
+        if life <= UNREVIEWED:
+            kept["in_review"] = True
+    row.settings = kept
 
 
 def _row_for(session: Session, attempt: OAuthAttempt, identity: Identity) -> Connection | None:
@@ -255,7 +273,7 @@ def is_known_elsewhere(session: Session, provider: str, ref: str, but: uuid.UUID
     query = select(Connection.id).where(
         Connection.provider == provider,
         Connection.external_ref == ref,
-        Connection.state.in_(connections.USABLE),
+        Connection.state.in_(connections.WORKING),
     )
     return session.scalar(query.where(Connection.id != but) if but else query) is not None
 

@@ -47,6 +47,8 @@ class Granted:
     refresh_token: str = ""
     expires_in: float | None = None
     scopes: tuple[str, ...] = ()
+    # How long it can be renewed at all, where that has an end.
+    ends_in: float | None = None
 
 
 class Token(NamedTuple):
@@ -133,7 +135,7 @@ def _read(connection_id: uuid.UUID) -> _Held:
         row = session.get(Connection, connection_id)
     if row is None:
         raise NeedsReconnect("This connection is gone.", "gone")
-    if row.state not in connections.USABLE:
+    if row.state not in connections.WORKING:
         raise NeedsReconnect(row.last_error or "This connection has to be connected again.", row.state)
     try:
         opened = connections.open_credentials(row)
@@ -198,7 +200,7 @@ def store(connection_id: uuid.UUID, granted: Granted, *, version: int) -> int | 
             return None
         keep(row, granted)
         if row.state == "degraded" and row.last_error and row.last_error.startswith(AWAY):
-            row.state = "connected"
+            row.state = connections.well(row)
         if row.last_error and row.last_error.startswith(AWAY):
             row.last_error = row.last_error_at = None
         session.commit()
@@ -241,7 +243,7 @@ def _waits(connection_id: uuid.UUID, held: _Held, error: ProviderError) -> None:
         row.refresh_at = now() + AGAIN
         row.last_error, row.last_error_at = f"{AWAY}: {error.sentence}"[:500], now()
         ended = row.token_expires_at
-        if row.state == "connected" and ended is not None and now() > ended + DEGRADED_AFTER:
+        if row.state == connections.well(row) and ended is not None and now() > ended + DEGRADED_AFTER:
             row.state = "degraded"
         session.commit()
     log.warning("token.waits", connection=str(connection_id), error=type(error).__name__, code=error.code)
@@ -303,7 +305,7 @@ def revive(connection_id: uuid.UUID, source: TokenSource) -> None:
         found = session.scalar(select(Connection).where(Connection.id == connection_id).with_for_update())
         if found is not None and found.token_version == row.token_version:
             keep(found, granted)
-            found.state, found.last_error, found.last_error_at = "connected", None, None
+            found.state, found.last_error, found.last_error_at = connections.well(found), None, None
         session.commit()
 
 
@@ -331,16 +333,16 @@ def _note_answer(session: Session, row: Connection) -> None:
     row.probe_at = now() + PROBE_EVERY
     if row.last_error and row.last_error.startswith(AWAY):
         row.last_error = row.last_error_at = None
-        row.state = "connected" if row.state == "degraded" else row.state
+        row.state = connections.well(row) if row.state == "degraded" else row.state
 
 
 def due(session: Session, most: int = 200) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
     """Connections to renew, and those to ask whether they still work."""
     free = or_(Connection.refresh_lease_until.is_(None), Connection.refresh_lease_until < now())
     renew = select(Connection.id).where(
-        Connection.refresh_at <= now(), Connection.state.in_(connections.USABLE), free
+        Connection.refresh_at <= now(), Connection.state.in_(connections.WORKING), free
     )
-    ask = select(Connection.id).where(Connection.probe_at <= now(), Connection.state.in_(connections.USABLE))
+    ask = select(Connection.id).where(Connection.probe_at <= now(), Connection.state.in_(connections.WORKING))
     return (
         list(session.scalars(renew.order_by(Connection.refresh_at).limit(most))),
         list(session.scalars(ask.order_by(Connection.probe_at).limit(most))),

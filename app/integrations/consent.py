@@ -133,8 +133,8 @@ def _settle(session: Session, connection: Connection, provider: OAuthProvider) -
     """It works; what was not granted is still said."""
     row = session.get_one(Connection, connection.id, populate_existing=True)
     has = {feature.key for feature in provider.granted(row.scopes)}
-    if row.state == "connected" or set(row.features) <= has:
-        row.state, row.last_error, row.last_error_at = "connected", None, None
+    if row.state == connections.well(row) or set(row.features) <= has:
+        row.state, row.last_error, row.last_error_at = connections.well(row), None, None
     session.commit()
 
 

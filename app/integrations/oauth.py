@@ -282,10 +282,11 @@ class OAuthProvider:
 def _granted(found: Mapping[str, Any]) -> Granted:
     scope = found.get("scope") or ""
     listed = scope.split() if isinstance(scope, str) else [str(one) for one in scope]
-    seconds = found.get("expires_in")
+    seconds, ends = found.get("expires_in"), found.get("refresh_token_expires_in")
     return Granted(
         access_token=str(found.get("access_token") or ""),
         refresh_token=str(found.get("refresh_token") or ""),
         expires_in=None if seconds is None else float(seconds),
         scopes=tuple(listed),
+        ends_in=None if ends is None else float(ends),
     )

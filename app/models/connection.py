@@ -3,9 +3,10 @@
 Both lie outside the row-level fence, since a webhook and a drain must find them before the account is known. Reach them
 through domain/connections.py, which always asks for the account as well.
 
-States: connected; pending_review (granted, but the provider has not cleared us yet); degraded (works, but something is
-wrong: see `last_error`); reconnect_needed (credentials refused; work waits); revoked (taken back at the provider; work waits
-as well); disconnected (by a person).
+States: connected; pending_review (it works, but the provider has not reviewed our app yet and gave access for some days
+only: `settings` has in_review and access_ends_at); degraded (works, but something is wrong: see `last_error`);
+reconnect_needed (credentials refused; work waits); revoked (taken back at the provider; work waits as well); disconnected
+(by a person).
 """
 
 import uuid
@@ -68,6 +69,12 @@ class Connection(Row, Base):
     def is_oauth(self) -> bool:
         """Whether it lives by tokens that are renewed, not by credentials that somebody typed."""
         return self.token_version > 0
+
+    @property
+    def access_ends_at(self) -> datetime | None:
+        """When it can be renewed no longer, where the provider said so."""
+        ends = self.settings.get("access_ends_at")
+        return datetime.fromisoformat(ends) if ends else None
 
     @property
     def title(self) -> str:

@@ -280,7 +280,7 @@ def _why_not(connection: Connection) -> str:
 
 def _card(connection: Connection, before: str, words: str) -> Response:
     """The card anew; the whole page when the state changed, since banners depend on it."""
-    well = connection.state == "connected"
+    well = connection.state in ("connected", "pending_review")
     if not htmx.is_htmx() or connection.state != before:
         flash(
             words if well else _why_not(connection),

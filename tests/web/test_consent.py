@@ -10,7 +10,9 @@ from sqlalchemy import select
 
 from app.core import tenancy
 from app.core.clock import now
-from app.domain import connections
+from app.domain import connections, consents, tokens
+from app.domain.tokens import Granted
+from app.integrations.google.oauth import GOOGLE
 from app.models.audit import AuditEntry
 from app.models.connection import Connection
 from app.models.oauth import OAuthAttempt
@@ -97,6 +99,38 @@ def test_what_was_not_allowed_is_said(ana: FlaskClient, google: Google):
     connect(ana, google, f"{CONNECT}/{only_connection().id}")
     assert only_connection().state == "connected"
     assert "Not allowed" not in ana.get(HOME).text
+
+
+def test_an_app_that_google_has_not_reviewed(ana: FlaskClient, google: Google, cast: Cast):
+    """Google says so by an end of the lasting access after seven days; all works until then."""
+    google.control("/google/settings", apps_in_testing=True)
+    connect(ana, google, CONNECT)
+    made = only_connection()
+    assert made.state == "pending_review"
+    assert made.access_ends_at and timedelta(days=6) < made.access_ends_at - now() <= timedelta(days=7)
+    page = ana.get(HOME).text
+    assert "In review" in page and "has not reviewed the app of this installation yet" in page
+    assert "has to be reconnected before" in ana.get("/agency/connections").text
+    google.expire()
+    with tenancy.session_for() as session:
+        session.get_one(Connection, made.id).token_expires_at = now()
+        session.commit()
+    assert tokens.fresh(made.id, GOOGLE).version > made.token_version
+    ana.post(f"{HOME}/{made.id}/test")
+    assert only_connection().state == "pending_review"
+    # The app is published, and consent given anew.
+    google.control("/google/settings", apps_in_testing=False)
+    connect(ana, google, f"{CONNECT}/{made.id}")
+    again = only_connection()
+    assert (again.state, again.access_ends_at) == ("connected", None)
+
+
+def test_access_for_a_time_that_somebody_chose_is_no_review(ana: FlaskClient, google: Google):
+    with tenancy.session_for() as session:
+        connect(ana, google, CONNECT)
+        row = session.scalars(select(Connection)).one()
+        consents.note_end(row, Granted("a", "b", 3599, (), 180 * 86400))
+        assert row.access_ends_at is not None and connections.well(row) == "connected"
 
 
 def test_a_no_is_a_sentence(ana: FlaskClient, google: Google):

@@ -26,7 +26,7 @@ from app.models.booking import Appointment
 from app.models.calendar import Calendar
 
 STALE_AFTER = timedelta(minutes=30)
-READABLE = ("connected", "degraded")
+READABLE = ("connected", "pending_review", "degraded")
 # A seat in a class is held by its booking alone; this is how long, as for a whole appointment.
 HOLD_LASTS = timedelta(minutes=10)
 # Caps count whole weeks around the range.

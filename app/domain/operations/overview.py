@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from app.core.clock import now
 from app.core.ids import first_id_of
+from app.domain.connections import WORKING
 from app.models.account import Account
 from app.models.breaker import CircuitBreaker, ProviderBreaker
 from app.models.connection import Connection, Sender
@@ -177,7 +178,7 @@ def _breakers(session: Session, agency_id: uuid.UUID) -> tuple[list[OpenBreaker]
         .where(
             Account.agency_id == agency_id,
             CircuitBreaker.connection_id.is_not(None)
-            | (ProviderBreaker.provider.is_not(None) & Connection.state.in_(["connected", "degraded"])),
+            | (ProviderBreaker.provider.is_not(None) & Connection.state.in_(WORKING)),
         )
         .order_by(ProviderBreaker.opened_at, CircuitBreaker.opened_at)
     ).all()

@@ -190,7 +190,9 @@ def _most_have_trouble(session: Session, provider: str) -> bool:
         )
         .select_from(Connection)
         .outerjoin(CircuitBreaker, CircuitBreaker.connection_id == Connection.id)
-        .where(Connection.provider == provider, Connection.state.in_(["connected", "degraded"]))
+        .where(
+            Connection.provider == provider, Connection.state.in_(["connected", "pending_review", "degraded"])
+        )
     ).one()
     return bool(bad >= CONNECTIONS and bad >= well * TIMES_THE_WELL)
 
@@ -228,7 +230,8 @@ _NOTHING_WAITS = """
         select 1 from outbox o join senders s on s.id = o.sender_id join connections c on c.id = s.connection_id
         where {mine} and c.state in ('connected', 'degraded') and s.state = 'active')
     and (next_probe_at < :silent_since or not exists (
-        select 1 from connections c where {mine} and c.state in ('connected', 'degraded') and c.token_version > 0))
+        select 1 from connections c where {mine} and c.state in ('connected', 'pending_review', 'degraded')
+        and c.token_version > 0))
 """
 _FORGET = (
     text(f"delete from circuit_breakers b where {_NOTHING_WAITS.format(mine='c.id = b.connection_id')}"),

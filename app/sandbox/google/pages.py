@@ -48,6 +48,7 @@ def change_settings() -> ResponseReturnValue:
             {
                 "access_token_s": int(life) if life.isdigit() and int(life) in LIVES else 3599,
                 "rotate_refresh_tokens": "rotate_refresh_tokens" in request.form,
+                "apps_in_testing": "apps_in_testing" in request.form,
             }
         )
         world().touch()

@@ -128,10 +128,12 @@ class GoogleSettings:
 
     access_token_s: int = 3599
     rotate_refresh_tokens: bool = False
+    # Whether apps are in testing: what they are given ends after seven days.
+    apps_in_testing: bool = False
 
     def change(self, wanted: dict[str, Any]) -> None:
         """Raises ValueError with a sentence."""
-        unknown = set(wanted) - {"access_token_s", "rotate_refresh_tokens"}
+        unknown = set(wanted) - {"access_token_s", "rotate_refresh_tokens", "apps_in_testing"}
         if unknown:
             raise ValueError(f"No setting {', '.join(sorted(unknown))}.")
         seconds = int(wanted.get("access_token_s", self.access_token_s))
@@ -139,3 +141,4 @@ class GoogleSettings:
             raise ValueError("A token lives between 1 second and a day.")
         self.access_token_s = seconds
         self.rotate_refresh_tokens = bool(wanted.get("rotate_refresh_tokens", self.rotate_refresh_tokens))
+        self.apps_in_testing = bool(wanted.get("apps_in_testing", self.apps_in_testing))

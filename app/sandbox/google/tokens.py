@@ -23,6 +23,8 @@ from app.sandbox.google.records import Account, Client, Grant, Token, stamp
 from app.sandbox.google.world import GoogleWorld
 
 CODE_LIVES_S = 600
+# For an app in testing; the answer then says so in refresh_token_expires_in, which is missing once the app is published.
+TESTING_LIVES_S = 7 * 86400
 MAX_REFRESH_TOKENS = 100
 MAX_ACCESS_TOKENS = 2000
 ISSUER = "https://accounts.google.com"
@@ -106,7 +108,7 @@ def redeem(
             raise TokenRefused("invalid_grant", "Bad Request")
         answer = _with_access(world, code.email, client_id, list(code.scopes))
         if code.offline:
-            answer["refresh_token"] = _new_refresh(world, code.email, client_id, list(code.scopes)).value
+            answer |= _lasting(_new_refresh(world, code.email, client_id, list(code.scopes)))
         if "openid" in code.scopes:
             answer["id_token"] = id_token(world.accounts[code.email], client_id, code.nonce)
         return answer
@@ -121,7 +123,7 @@ def refresh(world: GoogleWorld, value: str, client_id: str) -> dict[str, Any]:
         answer = _with_access(world, token.email, client_id, token.scopes)
         if world.settings.rotate_refresh_tokens:
             del world.tokens[value]
-            answer["refresh_token"] = _new_refresh(world, token.email, client_id, token.scopes).value
+            answer |= _lasting(_new_refresh(world, token.email, client_id, token.scopes))
         return answer
 
 
@@ -166,7 +168,7 @@ def mint(world: GoogleWorld, email: str, client_id: str, scopes: list[str]) -> d
     with world.lock:
         allow(world, email, client_id, scopes, add=True)
         answer = _with_access(world, email, client_id, scopes)
-        return answer | {"refresh_token": _new_refresh(world, email, client_id, scopes).value}
+        return answer | _lasting(_new_refresh(world, email, client_id, scopes))
 
 
 def _with_access(world: GoogleWorld, email: str, client_id: str, scopes: list[str]) -> dict[str, Any]:
@@ -192,11 +194,19 @@ def _with_access(world: GoogleWorld, email: str, client_id: str, scopes: list[st
 
 
 def _new_refresh(world: GoogleWorld, email: str, client_id: str, scopes: list[str]) -> Token:
-    token = Token("1//0" + secrets.token_urlsafe(75), "refresh", email, client_id, scopes, time.time(), None)
+    made_at = time.time()
+    ends_at = made_at + TESTING_LIVES_S if world.settings.apps_in_testing else None
+    token = Token("1//0" + secrets.token_urlsafe(75), "refresh", email, client_id, scopes, made_at, ends_at)
     world.tokens[token.value] = token
     mine = [t for t in world.tokens.values() if (t.email, t.client_id) == (email, client_id)]
     _forget_old(world, "refresh", MAX_REFRESH_TOKENS, mine)
     return token
+
+
+def _lasting(token: Token) -> dict[str, Any]:
+    if token.expires_at is None:
+        return {"refresh_token": token.value}
+    return {"refresh_token": token.value, "refresh_token_expires_in": int(token.expires_at - time.time())}
 
 
 def _forget_old(world: GoogleWorld, kind: str, keep: int, among: Any) -> None:

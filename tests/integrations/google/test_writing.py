@@ -309,6 +309,18 @@ def test_without_a_calendar_to_write_to_the_file_has_a_name_of_its_own(google: G
     assert uids(cast, appointment_id) == {f"{booking.id}@levelhead"}
 
 
+def test_an_app_in_review_works(google: Google, connection: Connection, cast: Cast) -> None:
+    set_state(connection, "pending_review")
+    assert [calendars.look(linked_of(connection).id)] == [0]
+    with tenancy.session_for(cast.account.id) as session:
+        at = now()
+        fresh = calendars.ask_free_busy(session, [cast.ben.id], at, at + timedelta(hours=1))
+    assert not fresh.unreadable
+    appointment_id = book_at(make_calendar(cast), SLOT)
+    run_jobs()
+    assert appointment_of(cast.account, appointment_id).event_state == "written"
+
+
 def uids(cast: Cast, appointment_id: uuid.UUID) -> set[str]:
     with tenancy.session_for(cast.account.id) as session:
         appointment = session.get_one(Appointment, appointment_id)
