@@ -11,13 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import contention, inbound, screens, sends, slots
+from bench import contention, inbound, memory, polling, screens, sends, slots, start
 
 ROOT = Path(__file__).parent.parent
 BENCHES = {
     "inbound": inbound.run,
     "sends": sends.run,
     "screens": screens.run,
+    "polling": polling.run,
+    "memory": memory.run,
+    "start": start.run,
     "slots": slots.run,
     "contention": contention.run,
 }

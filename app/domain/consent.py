@@ -7,6 +7,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
+from app.core.sql import among
 from app.core.tenancy import entered_account
 from app.domain.phones import candidates
 from app.models.consent import ConsentEntry
@@ -70,7 +71,7 @@ def states_of(session: Session, addresses: set[str], channel: str = "sms") -> di
     wanted = {spelling for each in spellings.values() for spelling in each}
     rows = session.scalars(
         select(ConsentEntry)
-        .where(ConsentEntry.channel == channel, ConsentEntry.address.in_(wanted))
+        .where(ConsentEntry.channel == channel, among(ConsentEntry.address, wanted))
         .ext(distinct_on(ConsentEntry.address))
         .order_by(ConsentEntry.address, ConsentEntry.at.desc(), ConsentEntry.id.desc())
     )

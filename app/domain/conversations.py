@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, defer
 from app.core.clock import now
 from app.core.errors import NotFound
 from app.core.ids import new_id
+from app.core.sql import among
 from app.models.contact import Contact
 from app.models.conversation import Conversation
 from app.models.message import Message
@@ -143,7 +144,7 @@ def lock_of_messages(
     words of a message are loaded only when they are asked for."""
     talks = session.scalars(
         select(Conversation)
-        .where(Conversation.id.in_(select(Message.conversation_id).where(Message.id.in_(ids))))
+        .where(Conversation.id.in_(select(Message.conversation_id).where(among(Message.id, ids))))
         .order_by(Conversation.id)
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -151,7 +152,7 @@ def lock_of_messages(
     messages = session.scalars(
         select(Message)
         .options(defer(Message.body), defer(Message.trace), defer(Message.data))
-        .where(Message.id.in_(ids))
+        .where(among(Message.id, ids))
         .execution_options(populate_existing=True)
     ).all()
     return {talk.id: talk for talk in talks}, {message.id: message for message in messages}

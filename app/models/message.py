@@ -145,8 +145,7 @@ class MessageEvent(TenantRow, Base):
     """What happened to a message after it was queued: claims, provider answers, reports. Append-only."""
 
     __tablename__ = "message_events"
-    # Dozens are written at once and none is read back: without this each batch is a statement of its own length, whose
-    # parsing is a fifth of the work.
+    # Dozens are written at once and none is read back (see domain/sending/history.py).
     __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012
 
     message_id: Mapped[uuid.UUID]

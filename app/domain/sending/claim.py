@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.core import runtime, tenancy
 from app.core.clock import now
+from app.core.sql import among
 from app.domain import consent, conversations, media
 from app.domain.channels import OutgoingText
 from app.domain.sending import decisions, expiry, history
@@ -99,10 +100,15 @@ def prepare(desk: Desk, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> list[Outgo
     with tenancy.session_for(desk.account.id) as session, session.no_autoflush:
         entries = _claimed(session, claim_id, ids)
         talks = _lock_conversations(session, {e.conversation_id for e in entries})
-        messages = {m.id: m for m in session.scalars(select(Message).where(Message.id.in_(ids)))}
+        messages = {
+            m.id: m
+            for m in session.scalars(
+                select(Message).options(defer(Message.trace)).where(among(Message.id, ids))
+            )
+        }
         people = {t.contact_id for t in talks.values()}
         facts = _Facts(
-            {c.id: c for c in session.scalars(select(Contact).where(Contact.id.in_(people)))},
+            {c.id: c for c in session.scalars(select(Contact).where(among(Contact.id, people)))},
             consent.states_of(session, {m.address for m in messages.values()}),
         )
         urls = _media_urls(session, ids)
@@ -132,7 +138,7 @@ def _claimed(session: Session, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> lis
         session.scalars(
             select(OutboxEntry)
             .where(
-                OutboxEntry.message_id.in_(ids),
+                among(OutboxEntry.message_id, ids),
                 OutboxEntry.claim_id == claim_id,
                 OutboxEntry.state == "sending",
             )
@@ -145,7 +151,7 @@ def _lock_conversations(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID
     """All of them, always in the order of their ids, so that two drains cannot stand in each other's way."""
     rows = session.scalars(
         select(Conversation)
-        .where(Conversation.id.in_(ids))
+        .where(among(Conversation.id, ids))
         .order_by(Conversation.id)
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -198,18 +204,22 @@ def release(
     }
     if run_at is not None:
         values["run_at"] = run_at
-    session.execute(update(OutboxEntry).where(OutboxEntry.message_id.in_(ids)).values(**values))
+    session.execute(update(OutboxEntry).where(among(OutboxEntry.message_id, ids)).values(**values))
 
 
 def put_back(session: Session, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> None:
     """Texts of this claim that were not asked for go back as they were: queued, and the try does not count. A row that
     somebody else has taken over meanwhile is theirs."""
-    talk_ids = set(session.scalars(select(Message.conversation_id).where(Message.id.in_(ids))))
+    talk_ids = set(session.scalars(select(Message.conversation_id).where(among(Message.id, ids))))
     talks = _lock_conversations(session, talk_ids)
-    mine = OutboxEntry.message_id.in_(ids), OutboxEntry.claim_id == claim_id, OutboxEntry.state == "sending"
+    mine = (
+        among(OutboxEntry.message_id, ids),
+        OutboxEntry.claim_id == claim_id,
+        OutboxEntry.state == "sending",
+    )
     ids = list(session.scalars(select(OutboxEntry.message_id).where(*mine).with_for_update()))
     release(session, ids)
-    for message in session.scalars(select(Message).where(Message.id.in_(ids), Message.state == "sending")):
+    for message in session.scalars(select(Message).where(among(Message.id, ids), Message.state == "sending")):
         message.state = "queued"
         conversations.touch(session, talks[message.conversation_id], message)
 
@@ -230,7 +240,7 @@ def _media_urls(session: Session, ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple
     found: dict[uuid.UUID, tuple[str, ...]] = {}
     files = session.scalars(
         select(Attachment)
-        .where(Attachment.message_id.in_(ids))
+        .where(among(Attachment.message_id, ids))
         .order_by(Attachment.message_id, Attachment.position)
     )
     for file in files:

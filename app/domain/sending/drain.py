@@ -26,8 +26,8 @@ from app.domain.sending.settle import Outcome
 log = structlog.get_logger()
 
 # So few that even the slowest batch ends within the lease.
-BATCH = 64
-SIDE_BY_SIDE = 32
+BATCH = 128
+SIDE_BY_SIDE = 64
 # A wait shorter than this is slept through, a longer one is left to the scheduler.
 SLEEP_AT_MOST = 0.3
 # The share of the lease in which a text may still be handed to the provider.

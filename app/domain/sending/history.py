@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
+from app.core.ids import new_id
 from app.models.message import Message, MessageEvent
 
 
@@ -19,6 +20,8 @@ def note(
 ) -> None:
     session.add(
         MessageEvent(
+            # Given here and not left to the table: else each batch becomes a statement of its own length.
+            id=new_id(),
             account_id=message.account_id,
             message_id=message.id,
             at=at or now(),

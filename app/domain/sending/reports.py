@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
+from app.core.sql import among
 from app.domain import conversations
 from app.domain.channels import Report
 from app.domain.sending import history
@@ -89,7 +90,7 @@ def apply_reports(
             settled.add(message.id)
         found.append(message)
     # Whatever a report says, the provider has the text: it must never be sent again.
-    session.execute(delete(OutboxEntry).where(OutboxEntry.message_id.in_(settled)))
+    session.execute(delete(OutboxEntry).where(among(OutboxEntry.message_id, settled)))
     return found
 
 
@@ -129,11 +130,11 @@ def _message_ids(session: Session, reports: Sequence[Report]) -> list[uuid.UUID 
     by_ref = {
         ref: message_id
         for ref, message_id in session.execute(
-            out.where(Message.provider_ref.in_({report.ref for report in reports}))
+            out.where(among(Message.provider_ref, {report.ref for report in reports}))
         )
     }
     ours = {report.message_id for report in reports if report.ref not in by_ref and report.message_id}
-    known = {row.id for row in session.execute(out.where(Message.id.in_(ours)))} if ours else set()
+    known = {row.id for row in session.execute(out.where(among(Message.id, ours)))} if ours else set()
     return [
         by_ref.get(report.ref) or (report.message_id if report.message_id in known else None)
         for report in reports

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.core import tenancy
 from app.core.clock import now
 from app.core.errors import Ambiguous, NeedsReconnect, Permanent, ProviderError, RateLimited, Temporary
+from app.core.sql import among
 from app.domain import connections, consent, conversations
 from app.domain.channels import Accepted, OutgoingText
 from app.domain.sending import backoff, history, reports
@@ -58,7 +59,7 @@ def settle(desk: Desk, claim_id: uuid.UUID, outcomes: list[Outcome]) -> None:
             if isinstance(result, NeedsReconnect):
                 refused = result
         session.flush()
-        session.execute(delete(OutboxEntry).where(OutboxEntry.message_id.in_(gone)))
+        session.execute(delete(OutboxEntry).where(among(OutboxEntry.message_id, gone)))
         if refused is not None:
             connections.need_reconnect(session, desk.connection.id, refused.sentence)
         session.commit()
@@ -70,21 +71,12 @@ def _rows(
     session: Session, desk: Desk, claim_id: uuid.UUID, outcomes: list[Outcome], gone: list[uuid.UUID]
 ) -> list[tuple[_Row, Accepted | ProviderError]]:
     ids = [o.text.message_id for o in outcomes]
-    talks = {
-        t.id: t
-        for t in session.scalars(
-            select(Conversation)
-            .where(Conversation.id.in_(select(Message.conversation_id).where(Message.id.in_(ids))))
-            .order_by(Conversation.id)
-            .with_for_update()
-        )
-    }
-    messages = {m.id: m for m in session.scalars(select(Message).where(Message.id.in_(ids)))}
+    talks, messages = conversations.lock_of_messages(session, set(ids))
     entries = {
         e.message_id: e
         for e in session.scalars(
             select(OutboxEntry)
-            .where(OutboxEntry.message_id.in_(ids), OutboxEntry.claim_id == claim_id)
+            .where(among(OutboxEntry.message_id, ids), OutboxEntry.claim_id == claim_id)
             .with_for_update()
         )
     }
