@@ -43,10 +43,10 @@ def machine() -> dict[str, Any]:
 def table(name: str, result: dict[str, Any]) -> str:
     lines = [f"## {name}", ""]
     rows: dict[str, dict[str, Any]] = result["rows"]
-    columns = list(next(iter(rows.values())))
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines += [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     for label, row in rows.items():
-        cells = (f"{row[c]:,.1f}" if isinstance(row[c], float) else str(row[c]) for c in columns)
+        cells = (f"{row[c]:,.1f}" if isinstance(row.get(c), float) else str(row.get(c, "")) for c in columns)
         lines.append(f"| {label} | {' | '.join(cells)} |")
     lines.append("")
     for label, value in result["ratios"].items():

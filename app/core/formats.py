@@ -1,6 +1,7 @@
 """Dates, money and numbers as people read them, by babel; times always show their zone."""
 
-from datetime import datetime
+from datetime import date as Date
+from datetime import datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -56,6 +57,18 @@ def weekday_and_date(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
 def time_of_day(at: datetime, zone: ZoneInfo, locale: Locale, *, with_zone: bool = True) -> str:
     text = format_time(at.astimezone(zone), "short", locale=locale)
     return f"{text} {zone_name(at, zone, locale)}" if with_zone else text
+
+
+@lru_cache(maxsize=4096)
+def hour(at: time, locale: Locale) -> str:
+    """2:00 PM"""
+    return format_time(at, "short", locale=locale)
+
+
+@lru_cache(maxsize=4096)
+def full_date(on: Date, locale: Locale) -> str:
+    """Tuesday, March 3, 2026"""
+    return format_date(on, "full", locale=locale)
 
 
 def day(at: datetime, zone: ZoneInfo, locale: Locale) -> str:

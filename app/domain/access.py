@@ -7,7 +7,7 @@ the client business). A person without a role is told that there is no such acco
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import ScalarSelect, Select, func, or_, select
+from sqlalchemy import ScalarSelect, Select, String, Uuid, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import Forbidden, NotFound
@@ -33,13 +33,20 @@ class Access:
             raise Forbidden("Only an admin of this account can do that. Ask one of them.")
 
 
+# Every request asks for it, so it is built once.
+_BY_SLUG = (
+    select(Account, Membership.role)
+    .outerjoin(
+        Membership,
+        (Membership.account_id == Account.id) & (Membership.user_id == bindparam("user_id", type_=Uuid())),
+    )
+    .where(Account.slug == bindparam("slug", type_=String()), Account.archived_at.is_(None))
+)
+
+
 def enter(session: Session, user: User, slug: str) -> Access:
     """The account with that slug and the user's role in it. Raises NotFound for a stranger."""
-    row = session.execute(
-        select(Account, Membership.role)
-        .outerjoin(Membership, (Membership.account_id == Account.id) & (Membership.user_id == user.id))
-        .where(Account.slug == slug, Account.archived_at.is_(None))
-    ).first()
+    row = session.execute(_BY_SLUG, {"slug": slug, "user_id": user.id}).first()
     if row is None:
         raise NotFound
     account, membership = row

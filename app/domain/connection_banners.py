@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Uuid, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
@@ -14,35 +14,38 @@ from app.models.account import Account
 from app.models.breaker import CircuitBreaker, ProviderBreaker
 from app.models.connection import Connection
 
+# Every poll of a list asks for it, so it is built once.
+_IN_TROUBLE = (
+    select(
+        Connection.id,
+        Connection.name,
+        Connection.provider,
+        Connection.state,
+        Connection.features,
+        Connection.user_id,
+        Account.slug,
+        CircuitBreaker.next_probe_at,
+        ProviderBreaker.next_probe_at.label("all_at"),
+    )
+    .join(Account, Account.id == Connection.account_id)
+    .outerjoin(CircuitBreaker, CircuitBreaker.connection_id == Connection.id)
+    .outerjoin(ProviderBreaker, ProviderBreaker.provider == Connection.provider)
+    .where(
+        Connection.account_id == bindparam("account_id", type_=Uuid()),
+        or_(
+            Connection.state.in_(connections.LOST),
+            (Connection.state != "disconnected")
+            & (CircuitBreaker.connection_id.is_not(None) | ProviderBreaker.provider.is_not(None)),
+        ),
+    )
+    .order_by(Connection.created_at)
+)
+
 
 def banners(session: Session, account_id: uuid.UUID) -> list[dict[str, Any]]:
     """What every page of the account has to say about its connections; one query. Trouble of a whole provider is said
     once, whatever the number of connections."""
-    rows = session.execute(
-        select(
-            Connection.id,
-            Connection.name,
-            Connection.provider,
-            Connection.state,
-            Connection.features,
-            Connection.user_id,
-            Account.slug,
-            CircuitBreaker.next_probe_at,
-            ProviderBreaker.next_probe_at.label("all_at"),
-        )
-        .join(Account, Account.id == Connection.account_id)
-        .outerjoin(CircuitBreaker, CircuitBreaker.connection_id == Connection.id)
-        .outerjoin(ProviderBreaker, ProviderBreaker.provider == Connection.provider)
-        .where(
-            Connection.account_id == account_id,
-            or_(
-                Connection.state.in_(connections.LOST),
-                (Connection.state != "disconnected")
-                & (CircuitBreaker.connection_id.is_not(None) | ProviderBreaker.provider.is_not(None)),
-            ),
-        )
-        .order_by(Connection.created_at)
-    )
+    rows = session.execute(_IN_TROUBLE, {"account_id": account_id})
     found, silent = [], set()
     for row in rows:
         if row.state in connections.LOST:

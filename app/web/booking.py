@@ -29,7 +29,7 @@ from app.models.calendar import Calendar
 from app.models.user import User
 from app.web import booking_form, public_account
 from app.web.booking_form import BookingForm, Robot
-from app.web.booking_picker import Picker, picker_for, read_stamp, stamp_of, zone_choices
+from app.web.booking_picker import Picker, picker_for, read_stamp, stamp_of, zone_options
 
 log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ def pick(business: str, calendar: str) -> str:
         picker=picker,
         duration=picker.duration,
         hosts=_hosts(found),
-        zones=zone_choices(),
+        zone_options=zone_options(picker.zone),
         zone_was_asked="zone" in request.args,
     )
 

@@ -27,7 +27,7 @@ from app.models.booking import Appointment, Booking
 from app.models.calendar import Calendar
 from app.web import public_account
 from app.web.booking import fresh_busy, page
-from app.web.booking_picker import Picker, picker_for, read_stamp, read_zone, stamp_of, zone_choices
+from app.web.booking_picker import Picker, picker_for, read_stamp, read_zone, stamp_of, zone_options
 
 log = structlog.get_logger()
 
@@ -163,7 +163,7 @@ def move(token: str) -> Response:
             calendar=ticket.calendar,
             picker=picker,
             duration=ticket.duration,
-            zones=zone_choices(),
+            zone_options=zone_options(picker.zone),
             zone_was_asked=True,
             moved_from=picker.moment(ticket.appointment.starts_at),
         )

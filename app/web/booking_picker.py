@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
+from importlib.resources import files
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
-from babel.dates import format_date, format_skeleton, get_day_names
+from babel.dates import format_skeleton, get_day_names
 from flask import url_for
+from markupsafe import Markup, escape
 
 from app.core import formats
 from app.core.clock import now
@@ -27,11 +30,12 @@ from app.web.typed import whole_number
 # What a link may put into the form before anybody typed, and what is carried from step to step.
 PREFILLED = ("name", "email", "phone", "notes", "utm_source", "utm_medium", "utm_campaign")
 STAMP = "%Y%m%dT%H%M%SZ"
+PLAIN_IN_QUERIES = "!$'()*,/:;?@"
 
 
 @dataclass(frozen=True)
 class Day:
-    """A cell of the month. `times` is how many can be booked."""
+    """A cell of the month. `times` is how many can be booked; without any there is no link and no label."""
 
     on: date
     in_month: bool
@@ -138,9 +142,9 @@ class Picker:
     def _cell(self, on: date) -> Day:
         in_month = on.month == self.month.month
         times = len(self.slots_on(on)) if in_month else 0
-        words = format_date(on, "full", locale=self.locale)
-        label = f"{words}, {times} {'time' if times == 1 else 'times'}" if times else f"{words}, no times"
-        return Day(on, in_month, times, on == self.today, on == self.day, self.url(day=on), label)
+        url = self.url(day=on) if times else ""
+        label = f"{self.date_name(on)}, {times} {'time' if times == 1 else 'times'}" if times else ""
+        return Day(on, in_month, times, on == self.today, on == self.day, url, label)
 
     @cached_property
     def weekdays(self) -> list[tuple[str, str]]:
@@ -172,14 +176,14 @@ class Picker:
         ]
 
     def hour(self, at: datetime) -> str:
-        return formats.time_of_day(at, self.zone, self.locale, with_zone=False)
+        return formats.hour(at.astimezone(self.zone).time(), self.locale)
 
     def moment(self, at: datetime) -> str:
         """Tuesday, March 3, 2026, 2:00 PM"""
         return f"{self.date_name(at.astimezone(self.zone).date())}, {self.hour(at)}"
 
     def date_name(self, on: date) -> str:
-        return format_date(on, "full", locale=self.locale)
+        return formats.full_date(on, self.locale)
 
     @property
     def month_name(self) -> str:
@@ -244,10 +248,21 @@ class Picker:
         return self._address("details", self.state(month=None, day=None, at=stamp_of(at)))
 
     def _address(self, step: str, query: Mapping[str, Any]) -> str:
+        path = self._paths.get(step)
+        if path is None:
+            path = self._paths[step] = self._path(step)
+        return f"{path}?{urlencode(query, safe=PLAIN_IN_QUERIES)}" if query else path
+
+    @cached_property
+    def _paths(self) -> dict[str, str]:
+        """By step. A page has dozens of links that differ in their query alone."""
+        return {}
+
+    def _path(self, step: str) -> str:
         if self.moving:
             name = {"pick": "booking_manage.move", "details": "booking_manage.confirm_move"}[step]
-            return url_for(name, token=self.moving, **query)
-        return url_for(f"booking.{step}", business=self.account.slug, calendar=self.calendar.slug, **query)
+            return url_for(name, token=self.moving)
+        return url_for(f"booking.{step}", business=self.account.slug, calendar=self.calendar.slug)
 
 
 def end_of(month: date) -> date:
@@ -313,16 +328,40 @@ def zone_label(zone: ZoneInfo, at: datetime) -> str:
     return f"{city} (GMT{sign}{hours}{f':{rest:02}' if rest else ''})"
 
 
+@lru_cache(maxsize=1)
+def _offered_zones() -> tuple[str, ...]:
+    """One name for each zone: those of the database's table of countries. Older names are understood, not offered."""
+    table = files("tzdata").joinpath("zoneinfo/zone.tab").read_text()
+    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    return tuple(sorted({row[2] for row in rows} & zone_names() | {"UTC"}))
+
+
 @lru_cache(maxsize=8)
-def _zones_at(hour: int) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+def _zone_options_at(hour: int) -> str:
     at = datetime.fromtimestamp(hour * 3600, UTC)
-    regions: dict[str, list[tuple[str, str]]] = {}
-    for name in sorted(zone_names()):
+    regions: dict[str, list[str]] = {}
+    for name in _offered_zones():
         region = name.partition("/")[0] if "/" in name else "Other"
-        regions.setdefault(region, []).append((name, zone_label(ZoneInfo(name), at)))
-    return tuple((region, tuple(zones)) for region, zones in regions.items())
+        regions.setdefault(region, []).append(_zone_option(name, at))
+    return "\n".join(
+        f'<optgroup label="{escape(region)}">{"".join(options)}</optgroup>'
+        for region, options in regions.items()
+    )
 
 
-def zone_choices() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
-    """Every zone by region, with its offset now."""
-    return _zones_at(int(now().timestamp() // 3600))
+def _zone_option(name: str, at: datetime) -> str:
+    return f'<option value="{escape(name)}">{escape(zone_label(ZoneInfo(name), at))}</option>'
+
+
+@lru_cache(maxsize=512)
+def _zone_options(hour: int, chosen: str) -> Markup:
+    options = _zone_options_at(hour)
+    begin = f'<option value="{escape(chosen)}"'
+    if begin not in options:
+        options = _zone_option(chosen, datetime.fromtimestamp(hour * 3600, UTC)) + options
+    return Markup(options.replace(begin, f"{begin} selected", 1))
+
+
+def zone_options(chosen: ZoneInfo) -> Markup:
+    """Every zone by region, with its offset now. Hundreds of lines that are the same for an hour."""
+    return _zone_options(int(now().timestamp() // 3600), chosen.key)

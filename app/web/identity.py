@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import g, request, session
 from flask_login import LoginManager, UserMixin
-from sqlalchemy import select
+from sqlalchemy import DateTime, String, bindparam, select
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
@@ -88,24 +88,24 @@ def start_session(session_db: Session, user: User) -> SignedIn:
     return signed_in
 
 
+# Every request asks for it, so it is built once.
+_SIGNED_IN = (
+    select(LoginSession, User)
+    .join(User, User.id == LoginSession.user_id)
+    .where(
+        LoginSession.token_hash == bindparam("token_hash", type_=String()),
+        LoginSession.ended_at.is_(None),
+        LoginSession.expires_at > bindparam("now", type_=DateTime(timezone=True)),
+        User.disabled_at.is_(None),
+    )
+)
+
+
 def _load(_: Any = None) -> SignedIn | None:
     token = session.get(TOKEN)
     if not token:
         return None
-    found = (
-        db()
-        .execute(
-            select(LoginSession, User)
-            .join(User, User.id == LoginSession.user_id)
-            .where(
-                LoginSession.token_hash == hash_token(token),
-                LoginSession.ended_at.is_(None),
-                LoginSession.expires_at > now(),
-                User.disabled_at.is_(None),
-            )
-        )
-        .first()
-    )
+    found = db().execute(_SIGNED_IN, {"token_hash": hash_token(token), "now": now()}).first()
     if found is None:
         return None
     login, user = found

@@ -11,9 +11,9 @@ from app.core.errors import Invalid, NotFound
 from app.core.ids import parse_id
 from app.core.request_scope import actor, db
 from app.domain import contact_list, contacts, conversations, inbound, inbox, later, phones, triage
-from app.domain.inbox import Page
-from app.web import thread_view
+from app.web import inbox_rows, thread_view
 from app.web.context import banners, frame_counts, words
+from app.web.inbox_rows import Look
 
 blueprint = Blueprint("inbox", __name__)
 
@@ -50,21 +50,27 @@ def list_context() -> dict[str, Any]:
     shown = min(max(request.args.get("shown", 0, int), inbox.PAGE_SIZE), MOST_SHOWN)
     page = inbox.rows_of(db(), tab, me(), search=search, after=after, limit=shown)
     counts = {tab: frame_counts()[tab] for tab in inbox.COUNTED_TABS}
+    if not htmx.is_htmx():
+        # The page needs them anyway, for assigning.
+        thread_view.people()
     names = thread_view.names_of(r.conversation.assigned_to for r in page.rows)
     trouble = banners()
     open_id = parse_id(request.view_args.get("conversation_id") if request.view_args else "")
+    row_query = query_of(tab, search)
+    looks = inbox_rows.looks_of(page.rows, names, row_query)
     return {
         "tab": tab,
         "search": search,
         "after": after,
         "page": page,
         "counts": counts,
-        "names": names,
+        "looks": looks,
+        "drawn": inbox_rows.drawn,
         "open_id": open_id or parse_id(request.args.get("open", "")),
         "banners": trouble,
-        "digest": _digest(page, counts, names, trouble),
+        "digest": _digest(looks, counts, trouble),
         "unread_total": counts["all"],
-        "row_query": query_of(tab, search),
+        "row_query": row_query,
         "list_url": url_for("inbox.rows", account=g.account.slug) + query_of(tab, search, after=after),
         "at_most": len(page.rows) + inbox.PAGE_SIZE > MOST_SHOWN,
     }
@@ -76,29 +82,10 @@ def query_of(tab: str, search: str, **more: str) -> str:
     return f"?{text}" if text else ""
 
 
-def _digest(page: Page, counts: dict[str, int], names: dict[Any, str], trouble: list[dict[str, Any]]) -> str:
+def _digest(looks: list[Look], counts: dict[str, int], trouble: list[dict[str, Any]]) -> str:
     """Equal as long as the rows look the same, and the banners over them."""
-    seen = [
-        (
-            str(c.id),
-            row.name,
-            row.phone,
-            c.last_text,
-            c.last_state,
-            c.last_direction,
-            words().age(c.last_at),
-            c.unread_count,
-            c.starred,
-            c.status,
-            c.snoozed_until,
-            names.get(c.assigned_to) if c.assigned_to else None,
-        )
-        for row in page.rows
-        for c in (row.conversation,)
-    ]
-    return hashlib.sha256(
-        repr((seen, sorted(counts.items()), [str(banner["text"]) for banner in trouble])).encode()
-    ).hexdigest()[:16]
+    seen = (looks, sorted(counts.items()), [str(banner["text"]) for banner in trouble])
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 @blueprint.get("/a/<account>/inbox")

@@ -224,14 +224,14 @@ def people() -> list[User]:
 
 
 def names_of(ids: Iterable[UUID | None]) -> dict[UUID, str]:
-    """Names by id: of the people of the account, and by one more query of those who have left."""
+    """Names by id: of those who are known already, and by one more query of the others."""
     wanted = {person_id for person_id in ids if person_id}
     if not wanted:
         return {}
-    known: dict[UUID, str] = {person.id: person.name for person in people()} | g.get("names_gone", {})
-    if gone := wanted - known.keys():
-        g.names_gone = g.get("names_gone", {}) | threads.names_of(db(), gone)
-        known |= g.names_gone
+    known: dict[UUID, str] = {person.id: person.name for person in g.get("people", ())} | g.get("names", {})
+    if unknown := wanted - known.keys():
+        g.names = g.get("names", {}) | threads.names_of(db(), unknown)
+        known |= g.names
     return known
 
 
