@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event, text
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy import ColumnElement, Connection, Text, cast, event, func, text
+from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction
 
 from app.core import runtime
 
@@ -37,6 +37,16 @@ def enter_account(session: Session, account_id: uuid.UUID) -> None:
         if before is not None:
             session.expire_all()
         _apply(session.connection(), account_id)
+
+
+def entering(column: InstrumentedAttribute[uuid.UUID]) -> ColumnElement[str]:
+    """Another column of the query that finds the account: enters it without a question of its own. `has_entered` says
+    which it was."""
+    return func.set_config("app.account_id", cast(column, Text), True)
+
+
+def has_entered(session: Session, account_id: uuid.UUID) -> None:
+    session.info["account_id"] = account_id
 
 
 def entered_account(session: Session) -> uuid.UUID:

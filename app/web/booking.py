@@ -12,8 +12,8 @@ from uuid import UUID
 
 import structlog
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
-from sqlalchemy import select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import String, bindparam, select
+from sqlalchemy.orm import joinedload
 
 from app.core import htmx, runtime
 from app.core.errors import Invalid, NotFound
@@ -38,13 +38,16 @@ blueprint.before_request(public_account.limit)
 blueprint.after_request(public_account.finish)
 
 
+_BY_SLUG = (
+    select(Calendar)
+    .where(Calendar.slug == bindparam("slug", type_=String()), Calendar.archived_at.is_(None))
+    .options(joinedload(Calendar.hosts))
+)
+
+
 def calendar_of(slug: str) -> Calendar:
     """With its hosts. 404 for one that is not there or was archived; one that is switched off is shown as such."""
-    found = db().scalar(
-        select(Calendar)
-        .where(Calendar.slug == slug, Calendar.archived_at.is_(None))
-        .options(selectinload(Calendar.hosts))
-    )
+    found = db().scalars(_BY_SLUG, {"slug": slug}).unique().first()
     if found is None:
         abort(404)
     return found

@@ -2,11 +2,11 @@
 
 from flask import Response, abort, current_app, g, request
 from limits import RateLimitItem, parse
-from sqlalchemy import select
+from sqlalchemy import String, bindparam, select
 
 from app.core import compress
 from app.core.request_scope import db
-from app.core.tenancy import enter_account
+from app.core.tenancy import enter_account, entering, has_entered
 from app.core.throttle import Throttle
 from app.models.account import Account
 
@@ -22,16 +22,26 @@ FRAMED = (
 )
 
 
+_BY_SLUG = select(Account, entering(Account.id)).where(
+    Account.slug == bindparam("slug", type_=String()), Account.archived_at.is_(None)
+)
+
+
 def enter(slug: str) -> Account:
     """404 for a business that is not there. What templates call `business` and `words` is its."""
-    found = db().scalar(select(Account).where(Account.slug == slug, Account.archived_at.is_(None)))
+    found = db().execute(_BY_SLUG, {"slug": slug}).first()
     if found is None:
         abort(404)
-    return entered(found)
+    has_entered(db(), found.Account.id)
+    return _shown(found.Account)
 
 
 def entered(account: Account) -> Account:
     enter_account(db(), account.id)
+    return _shown(account)
+
+
+def _shown(account: Account) -> Account:
     g.business = account
     g.pop("words", None)
     return account
