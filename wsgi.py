@@ -3,9 +3,11 @@
 import sys
 
 from app.config import ConfigError
+from app.core import collector
 from app.factory import create_app
 
 try:
     app = create_app()
 except ConfigError as error:
     sys.exit(str(error))
+collector.spare_what_is_there()

@@ -14,7 +14,7 @@ from bench.rig import NUMBER, SID, TOKEN, Rig
 
 CLIENTS = 8
 SECONDS = 3.0
-ROUNDS = 3
+ROUNDS = 5
 PREPARED = 4000
 
 

@@ -6,7 +6,6 @@ Run by `python -m workers.boot`.
 """
 
 import ctypes
-import gc
 import os
 import signal
 import sys
@@ -19,7 +18,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 
 from app.config import ConfigError, Settings, load
-from app.core import jobs, logs, runtime
+from app.core import collector, jobs, logs, runtime
 from app.integrations import registry
 from workers import (
     housekeeping,
@@ -162,15 +161,6 @@ def _signal(pid: int, number: int) -> None:
         return
 
 
-def _spare_the_collector() -> None:
-    """What is imported stays for good: out of the garbage collector's rounds, which else take a tenth of a busy worker's
-    time, and left alone in the memory that parent and children share. Batches make thousands of objects that are not
-    garbage yet, so it looks less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
 def main() -> None:
     try:
         settings = load()
@@ -180,7 +170,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.ask())
     tables.need_known(settings)
-    _spare_the_collector()
+    collector.spare_what_is_there()
     family = Family(settings)
     signal.signal(signal.SIGTERM, family.end)
     signal.signal(signal.SIGINT, family.end)

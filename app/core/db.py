@@ -4,18 +4,14 @@ The app's role owns no table, so row-level security binds it; see tenancy.py for
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
 
 import psycopg
 from psycopg_pool import ConnectionPool
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
-
-from app.core.group_commit import GroupCommit
 
 
 class Database:
@@ -33,7 +29,6 @@ class Database:
         self.sessions: sessionmaker[Session] = sessionmaker(self.engine, expire_on_commit=False)
         self._raw: ConnectionPool[psycopg.Connection[tuple[object, ...]]] | None = None
         self._raw_lock = threading.Lock()
-        self._groups: dict[str, GroupCommit[Any]] = {}
 
     @property
     def conninfo(self) -> str:
@@ -55,22 +50,12 @@ class Database:
                         "autocommit": True,
                         "prepare_threshold": 0,
                         "application_name": "levelhead-raw",
-                        # A dead network must not hold up those who gather behind a write (group_commit.py).
+                        # A dead network must not hold up a provider that waits for its answer.
                         "tcp_user_timeout": 8000,
                     },
                 )
         with self._raw.connection() as connection:
             yield connection
-
-    def grouped(
-        self, name: str, write: Callable[["Database", Sequence[Any]], Sequence[bool]]
-    ) -> GroupCommit[Any]:
-        """Where the rows of several threads are written together; `write` stores them in one commit."""
-        found = self._groups.get(name)
-        if found is None:
-            made = GroupCommit(partial(write, self), lost=psycopg.OperationalError)
-            found = self._groups.setdefault(name, made)
-        return found
 
     def drop_dead_raw(self) -> None:
         """After a lost connection: throws away those that died with it, so that the next try gets a living one."""

@@ -1,15 +1,14 @@
 """The journal of what providers tell us: stored durably before it is answered, handled by a worker, replayable.
 
-Storing stands between a provider and its answer, so events that come at the same time are stored by one statement in one
-commit; each request still waits until its own row is durable. How they are handled is in webhook_drain.py.
+Storing stands between a provider and its answer, so it is one statement on a connection that stands ready; the answer waits
+until the row is durable. How events are handled is in webhook_drain.py.
 """
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -22,24 +21,17 @@ from app.core.clock import now
 from app.core.crypto import place
 from app.core.db import Database
 from app.core.errors import NotFound
-from app.core.group_commit import Late
 from app.core.ids import new_id
 from app.models.webhook_event import WebhookEvent
 
 MOST_TRIES = 12
 TABLE, FIELD = "webhook_events", "payload"
 
-# One parameter for a group of any size: the cheapest form of seven that were measured.
 _STORE = """
     insert into webhook_events (id, provider, connection_id, account_id, kind, external_ref, status, payload, headers)
-    select id, provider, connection_id, account_id, kind, external_ref, status, decode(payload, 'hex'), headers
-    from json_to_recordset(%s::json) as e(id uuid, provider text, connection_id uuid, account_id uuid, kind text,
-                                          external_ref text, status text, payload text, headers jsonb)
+    values (%s, %s, %s, %s, %s, %s, %s, %b, %s::jsonb)
     on conflict (provider, connection_id, kind, external_ref, status) do nothing
-    returning id
 """
-_KEY = itemgetter("provider", "connection_id", "kind", "external_ref", "status")
-Stored = dict[str, Any]
 
 _DUE = text("""
     select exists (
@@ -95,42 +87,36 @@ def record(
     found = runtime.current()
     event_id = new_id()
     content = found.vault.seal(json.dumps(dict(payload)).encode(), place(TABLE, event_id, FIELD))
-    row: Stored = {
-        "id": str(event_id),
-        "provider": provider,
-        "connection_id": str(connection_id),
-        "account_id": str(account_id),
-        "kind": kind,
-        "external_ref": external_ref,
-        "status": status,
-        "payload": content.hex(),
-        "headers": dict(headers),
-    }
-    try:
-        new = found.database.grouped(TABLE, store).store(row)
-    except Late as error:
-        raise psycopg.OperationalError("not stored in time") from error
+    row = (
+        event_id,
+        provider,
+        connection_id,
+        account_id,
+        kind,
+        external_ref,
+        status,
+        content,
+        json.dumps(dict(headers)),
+    )
+    new = _store(found.database, row)
     if new:
         jobs.ring(jobs.DRAIN_INBOUND)
     return new
 
 
-def store(database: Database, rows: Sequence[Stored]) -> list[bool]:
-    """In one commit; says of each whether it was new."""
-    # Always in the order of the key, so that two groups with the same repeats cannot wait for each other.
-    content = json.dumps(sorted(rows, key=_KEY))
+def _store(database: Database, row: tuple[Any, ...]) -> bool:
+    """In a commit of its own: Postgres itself writes commits that come together to disk together."""
     try:
-        new = _insert(database, content)
+        return _insert(database, row)
     except psycopg.OperationalError:
         # The server was restarted since; a repeat of the statement does no harm.
         database.drop_dead_raw()
-        new = _insert(database, content)
-    return [row["id"] in new for row in rows]
+        return _insert(database, row)
 
 
-def _insert(database: Database, content: str) -> set[str]:
+def _insert(database: Database, row: tuple[Any, ...]) -> bool:
     with database.raw() as connection:
-        return {str(found[0]) for found in connection.execute(_STORE, (content,))}
+        return connection.execute(_STORE, row).rowcount == 1
 
 
 def is_due() -> bool:
