@@ -52,6 +52,7 @@ def table(name: str, result: dict[str, Any]) -> str:
     for label, value in result["ratios"].items():
         target = result.get("target", {}).get(label)
         lines.append(f"- {label}: **{value}**" + (f" (target {target})" if target is not None else ""))
+    lines += [f"- {label}: {value:,.1f}" for label, value in result.get("facts", {}).items()]
     return "\n".join([*lines, ""])
 
 
@@ -72,7 +73,7 @@ def main() -> int:
             **result,
         }
         print(table(name, result))
-    kept.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    kept.write_text(json.dumps(results, indent=1) + "\n")
     page = [INTRO] + [
         table(name, results[name]) + _facts(results[name]) for name in BENCHES if name in results
     ]
