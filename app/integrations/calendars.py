@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -25,6 +25,7 @@ from app.domain.calendar_sync import Work
 from app.domain.event_writes import WriteWork
 from app.integrations import registry
 from app.models.booking import Appointment, AppointmentHost
+from app.models.calendar import Calendar
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
 
@@ -169,6 +170,16 @@ def ask_free_busy(
         answers = list(pool.map(lambda one: _answer(one, start, end), questions))
     busy = [stretch for answer in answers for stretch in answer.busy]
     return FreshBusy(tuple(busy), frozenset().union(*(answer.unreadable for answer in answers)))
+
+
+def ask_around(
+    session: Session, calendar: Calendar, people: Collection[uuid.UUID], starts_at: datetime, minutes: int
+) -> FreshBusy:
+    """What the providers say just now of these people, from before the calendar's buffer until after it. As
+    `ask_free_busy`."""
+    start = starts_at - timedelta(minutes=calendar.buffer_before)
+    end = starts_at + timedelta(minutes=minutes + calendar.buffer_after)
+    return ask_free_busy(session, people, start, end)
 
 
 def _questions(

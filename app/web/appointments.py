@@ -14,10 +14,10 @@ from app.core.request_scope import actor, db
 from app.domain import access, outside_changes
 from app.domain.booking import book, lists, quietly
 from app.domain.booking.placing import SlotTaken
+from app.integrations import calendars as outside
 from app.models.booking import Appointment
 from app.models.calendar import Calendar
 from app.web import notices
-from app.web.booking import fresh_busy
 from app.web.bookings import clocks
 from app.web.calendar_screen import LIVING, Look
 from app.web.context import words
@@ -119,7 +119,8 @@ def move(account: str, appointment_id: UUID) -> Response:
             raise Invalid({"to": "That is in the past."})
         people = [host.user_id for host in found.hosts]
         calendar = db().get_one(Calendar, found.calendar_id)
-        fresh = fresh_busy(calendar, people, starts_at, int((ends_at - starts_at) / timedelta(minutes=1)))
+        minutes = int((ends_at - starts_at) / timedelta(minutes=1))
+        fresh = outside.ask_around(db(), calendar, people, starts_at, minutes)
         book.move(db(), found, starts_at, ends_at, "host", actor=actor(), fresh_busy=fresh.busy)
         _hush(found)
     except (Invalid, SlotTaken) as error:

@@ -5,10 +5,9 @@ two transactions: the time is held first, and kept or given back by what they sa
 """
 
 import mimetypes
-from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import structlog
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
@@ -172,7 +171,7 @@ def _place(
         .all()
     )
     db().commit()
-    fresh = fresh_busy(calendar, people, starts_at, picker.duration)
+    fresh = outside.ask_around(db(), calendar, people, starts_at, picker.duration)
     made = booking.confirm(
         db(),
         appointment_id,
@@ -184,15 +183,6 @@ def _place(
     db().commit()
     log.info("booking.made", account=account.slug, calendar=calendar.slug, state=made.state)
     return made
-
-
-def fresh_busy(
-    calendar: Calendar, people: Collection[UUID], starts_at: datetime, minutes: int
-) -> outside.FreshBusy:
-    """What the providers say just now of these people, from before the buffer until after it. Ends the transaction."""
-    since = starts_at - timedelta(minutes=calendar.buffer_before)
-    until = starts_at + timedelta(minutes=minutes + calendar.buffer_after)
-    return outside.ask_free_busy(db(), people, since, until)
 
 
 def _choice(business: str, calendar: str) -> tuple[Account, Calendar, Picker]:

@@ -192,10 +192,8 @@ def _place(typed: Typed) -> Booking:
     held = book.hold(db(), calendar, typed.wanted, typed.duration, typed.client_key, within_rules=False)
     appointment_id = held.id
     people = _hosts_of(appointment_id)
-    since = typed.wanted - timedelta(minutes=calendar.buffer_before)
-    until = typed.wanted + timedelta(minutes=typed.duration + calendar.buffer_after)
     db().commit()
-    fresh = outside.ask_free_busy(db(), people, since, until)
+    fresh = outside.ask_around(db(), calendar, people, typed.wanted, typed.duration)
     made = book.confirm(
         db(),
         appointment_id,

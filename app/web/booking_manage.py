@@ -22,11 +22,12 @@ from app.core.security import public
 from app.domain.booking import book as booking
 from app.domain.booking import invite, links
 from app.domain.booking.placing import SlotTaken
+from app.integrations import calendars as outside
 from app.models.account import Account
 from app.models.booking import Appointment, Booking
 from app.models.calendar import Calendar
 from app.web import public_account
-from app.web.booking import fresh_busy, page
+from app.web.booking import page
 from app.web.booking_picker import Picker, picker_for, read_stamp, read_zone, stamp_of, zone_options
 
 log = structlog.get_logger()
@@ -193,7 +194,7 @@ def do_move(token: str) -> Response:
     except Forbidden as error:
         return _show(ticket, 409, str(error))
     people = [host.user_id for host in ticket.calendar.hosts]
-    fresh = fresh_busy(ticket.calendar, people, starts_at, ticket.duration)
+    fresh = outside.ask_around(db(), ticket.calendar, people, starts_at, ticket.duration)
     ticket = _ticket(token)
     try:
         booking.reschedule(

@@ -21,7 +21,7 @@ from app.core.ids import parse_id
 from app.core.request_scope import actor, db
 from app.domain import access
 from app.domain.availability.zones import span_of_dates
-from app.domain.booking import book, calendars, diary, guests, lists, offer, quietly
+from app.domain.booking import book, calendars, diary, guests, lists, offer, quietly, waitlist
 from app.domain.booking.placing import SlotTaken
 from app.domain.notices import lists as notice_lists
 from app.integrations import calendars as outside
@@ -115,15 +115,18 @@ def index(account: str) -> Response:
     values: dict[str, Any] = {
         "view": view,
         "page": lists.page(db(), view.wanted(), now(), after=view.after, before=view.before),
-        "tabs": TABS,
-        "requests": lists.count_requests(db(), now()),
-        "calendars": {each.id: each for each in _every_calendar()},
+        "tab_items": [],
+        "calendars": {each.id: each for each in every_calendar()},
         "people": people,
         "names": {person.id: person.name for person in people},
         "zoned": Zoned(g.account.zone, words().locale),
         "nav": "bookings",
     }
     if not htmx.is_htmx():
+        waiting = waitlist.count_waiting(db())
+        keeps_lists = any(each.has_waitlist for each in values["calendars"].values())
+        shown = waiting if waiting or keeps_lists else None
+        values["tab_items"] = tab_items(view, lists.count_requests(db(), now()), shown, view.tab)
         return make_response(render_template("bookings/index.html", **values))
     answer = make_response(render_template("bookings/_list.html", **values))
     if not request.headers.get("HX-Current-URL", "").endswith(view.url()):
@@ -131,7 +134,21 @@ def index(account: str) -> Response:
     return answer
 
 
-def _every_calendar() -> list[Calendar]:
+def tab_items(
+    view: View, requests: int, waiting: int | None, current: str
+) -> list[tuple[str, str, bool, int]]:
+    """(text, address, is this one, number); the waiting list only where one is kept."""
+    found = [
+        (text, view.url(tab=key, after="", before=""), key == current, requests if key == "requests" else 0)
+        for key, text in TABS.items()
+    ]
+    if waiting is not None:
+        url = url_for("waiting.index", account=g.account.slug)
+        found.insert(2, ("Waiting list", url, current == "waiting", waiting))
+    return found
+
+
+def every_calendar() -> list[Calendar]:
     """Archived ones too: their bookings are still listed."""
     return calendars.all_of(db()) + calendars.all_of(db(), archived=True)
 
@@ -332,5 +349,6 @@ def read_moment(text: str) -> datetime:
 def _asked_outside(appointment: Appointment, starts_at: datetime) -> outside.FreshBusy:
     """What the hosts' calendars say just now of the wanted time; ends the transaction."""
     people = [host.user_id for host in appointment.hosts]
-    ends_at = starts_at + (appointment.ends_at - appointment.starts_at)
-    return outside.ask_free_busy(db(), people, starts_at, ends_at)
+    calendar = db().get_one(Calendar, appointment.calendar_id)
+    minutes = int((appointment.ends_at - appointment.starts_at) / timedelta(minutes=1))
+    return outside.ask_around(db(), calendar, people, starts_at, minutes)

@@ -38,6 +38,7 @@ from app.web import (
     schedules,
     snippets,
     thread,
+    waiting,
     xray,
 )
 
@@ -60,6 +61,7 @@ BLUEPRINTS = (
     appointments.blueprint,
     booking_for.blueprint,
     bookings.blueprint,
+    waiting.blueprint,
     calendars.blueprint,
     schedules.blueprint,
     linked_calendars.blueprint,

@@ -17,7 +17,7 @@ from app.domain import custom_fields, media, snippets
 from app.domain.booking import book, calendars, schedules
 from app.domain.notices import rules as notice_rules
 from app.models.account import Account
-from app.models.booking import Booking
+from app.models.booking import Booking, WaitlistEntry
 from app.models.calendar import Calendar
 from app.models.contact import ContactPoint
 from app.models.linked_calendar import LinkedCalendar
@@ -125,6 +125,15 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
         )
         session.add_all([event, replay, linked])
         booking, calendar, schedule = _booked(session, cast, account, person)
+        entry = WaitlistEntry(
+            account_id=account.id,
+            calendar_id=calendar.id,
+            contact_id=conversation.contact_id,
+            wanted_from=now(),
+            wanted_until=now() + timedelta(days=2),
+            duration=30,
+        )
+        session.add(entry)
         session.commit()
     return {
         "account": account.slug,
@@ -148,6 +157,7 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
         "appointment_id": booking.appointment_id,
         "booking_id": booking.id,
         "rule_id": rule.id,
+        "entry_id": entry.id,
     }
 
 

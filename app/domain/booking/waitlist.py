@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from app.core import formats, jobs, runtime
 from app.core.clock import now
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound
 from app.domain import conversations, mails
 from app.domain.booking import guests, locks, offer
 from app.domain.booking.guests import Guest
@@ -35,6 +35,8 @@ LONGEST_WISH = timedelta(days=62)
 MOST_WAITING = 500
 MOST_WISHES = 5
 OPEN = ("waiting", "offered")
+# Whoever was told already and did not book stands behind those who were not.
+_LINE = (WaitlistEntry.offered_at.asc().nulls_first(), WaitlistEntry.created_at, WaitlistEntry.id)
 
 
 def join(
@@ -88,10 +90,45 @@ def join(
     return entry
 
 
+def get(session: Session, entry_id: uuid.UUID) -> WaitlistEntry:
+    """Raises NotFound."""
+    found = session.get(WaitlistEntry, entry_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
 def leave(session: Session, entry: WaitlistEntry) -> None:
     if entry.state in OPEN:
         entry.state = "left"
         session.flush()
+
+
+def come_back(session: Session, entry: WaitlistEntry) -> None:
+    """Undoes `leave`, with the old place in the line. Raises Invalid when the wish is over."""
+    if entry.state != "left":
+        return
+    if entry.wanted_until <= now():
+        raise Invalid({"": "The dates are over."})
+    entry.state = "waiting"
+    session.flush()
+
+
+def count_waiting(session: Session) -> int:
+    """In all calendars of the account."""
+    return session.scalar(select(func.count()).where(WaitlistEntry.state.in_(OPEN))) or 0
+
+
+def everybody(session: Session, limit: int) -> list[tuple[WaitlistEntry, Contact]]:
+    """In all calendars of the account, line by line, first ones first."""
+    rows = session.execute(
+        select(WaitlistEntry, Contact)
+        .join(Contact, Contact.id == WaitlistEntry.contact_id)
+        .where(WaitlistEntry.state.in_(OPEN))
+        .order_by(WaitlistEntry.calendar_id, *_LINE)
+        .limit(limit)
+    )
+    return [(entry, contact) for entry, contact in rows]
 
 
 def waiting_for(session: Session, calendar: Calendar) -> list[tuple[WaitlistEntry, Contact]]:
@@ -165,10 +202,6 @@ def offer_places(session: Session, account: Account, calendar_id: uuid.UUID) -> 
             count += 1
     session.flush()
     return count
-
-
-# Whoever was told already and did not book stands behind those who were not.
-_LINE = (WaitlistEntry.offered_at.asc().nulls_first(), WaitlistEntry.created_at, WaitlistEntry.id)
 
 
 def _is_fresh(entry: WaitlistEntry, at: datetime) -> bool:
