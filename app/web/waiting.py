@@ -30,7 +30,8 @@ def dates_of(entry: WaitlistEntry, zoned: Zoned) -> str:
     """The dates of the wish, in the zone it was made in."""
     zone = zone_of(entry.guest_timezone, g.account.zone)
     first, last = entry.wanted_from, entry.wanted_until - timedelta(seconds=1)
-    return zoned.range(first.astimezone(zone).date(), last.astimezone(zone).date())
+    on, until = first.astimezone(zone).date(), last.astimezone(zone).date()
+    return zoned.short_day(on) if on == until else zoned.range(on, until)
 
 
 @blueprint.get("")

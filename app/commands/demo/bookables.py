@@ -103,7 +103,7 @@ BOOKABLES: dict[str, tuple[Bookable, ...]] = {
             "For everybody who knows a sun salutation. Mats are here.",
             bookings=4,
             hours={day: [("09:00", "10:00"), ("18:30", "19:30")] for day in ALL_WEEK},
-            more={"seats": 12, "price_cents": 1800},
+            more={"seats": 12, "price_cents": 1800, "has_waitlist": True},
         ),
         Bookable(
             "Private lesson",
