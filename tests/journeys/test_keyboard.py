@@ -1,4 +1,7 @@
-"""Without a mouse: sign in, open a conversation, answer, close it."""
+"""Without a mouse: sign in, open a conversation, answer, close it.
+
+Among those of Eli himself: other journeys make conversations with people who have no phone number.
+"""
 
 import re
 
@@ -17,7 +20,7 @@ def test_from_sign_in_to_a_closed_conversation(open_browser: Open) -> None:
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/a/harbor-plumbing/inbox"))
 
-    page.goto("/a/harbor-plumbing/inbox?tab=all")
+    page.goto("/a/harbor-plumbing/inbox?tab=mine")
     expect(page.locator(".talk").first).to_be_visible()
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -43,7 +46,7 @@ def test_from_sign_in_to_a_closed_conversation(open_browser: Open) -> None:
 
 def test_the_answer_to_a_text_does_not_bring_back_whoever_left_the_composer(open_browser: Open) -> None:
     page = open_browser("eli")
-    page.goto("/a/harbor-plumbing/inbox?tab=all")
+    page.goto("/a/harbor-plumbing/inbox?tab=mine")
     page.locator(".talk-link").first.click()
     field = page.locator("#composer-body")
     field.fill("Back in a minute.")
