@@ -5,6 +5,8 @@ The busy times of each host lie within the year ahead. Measured in the same run:
 a database). Target: the free times of ten hosts within three times an empty page.
 """
 
+import gzip
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -106,6 +108,7 @@ def run() -> dict[str, Any]:
         for count, account in accounts.items():
             rows |= _alone(rig, count, account)
         rows |= _pages(rig, accounts)
+        weight = _weight(rig, accounts[10])
     base = rows["empty page"]["p50 ms"]
     ratios = {}
     for count in HOSTS:
@@ -120,6 +123,7 @@ def run() -> dict[str, Any]:
         "rows": rows,
         "ratios": {name: round(value, 2) for name, value in ratios.items()},
         "target": {"free times of 10 / empty page at p50": 3},
+        "facts": weight,
     }
 
 
@@ -137,6 +141,25 @@ def _pages(rig: Rig, accounts: dict[int, Account]) -> dict[str, dict[str, Any]]:
         found.setdefault("empty page", []).append(_measure(rig, "/empty"))
         rig.stop("empty")
     return {name: _row(load.median(loads)) for name, loads in found.items()}
+
+
+def _weight(rig: Rig, account: Account) -> dict[str, float]:
+    """What a phone fetches for the page of ten hosts with nothing in its cache: the page and what it names, compressed."""
+    rig.start_web()
+    page, size = _fetch(rig, f"/book/{account.slug}/visit")
+    named = sorted(set(re.findall(r'<(?:script|link|img)[^>]* (?:src|href)="(/[^"]+)"', page)))
+    sizes = [size, *(_fetch(rig, path)[1] for path in named)]
+    rig.stop("web")
+    return {"booking page, bytes": sum(sizes), "booking page, requests": len(sizes)}
+
+
+def _fetch(rig: Rig, path: str) -> tuple[str, int]:
+    """The text, and how many bytes travelled."""
+    answer = rig.http.get(rig.web_url + path, headers={"Accept-Encoding": "gzip"}, stream=True, timeout=10)
+    answer.raise_for_status()
+    sent = answer.raw.read()
+    text = gzip.decompress(sent) if answer.headers.get("Content-Encoding") == "gzip" else sent
+    return text.decode(), len(sent)
 
 
 def _row(one: load.Load) -> dict[str, Any]:

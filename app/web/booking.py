@@ -28,7 +28,8 @@ from app.models.calendar import Calendar
 from app.models.user import User
 from app.web import booking_form, public_account
 from app.web.booking_form import BookingForm, Robot
-from app.web.booking_picker import Picker, picker_for, read_stamp, stamp_of, zone_options
+from app.web.booking_picker import Picker, picker_for, read_stamp, stamp_of
+from app.web.zone_choice import zone_options
 
 log = structlog.get_logger()
 

@@ -28,7 +28,8 @@ from app.models.booking import Appointment, Booking
 from app.models.calendar import Calendar
 from app.web import public_account
 from app.web.booking import page
-from app.web.booking_picker import Picker, picker_for, read_stamp, read_zone, stamp_of, zone_options
+from app.web.booking_picker import Picker, picker_for, read_stamp, read_zone, stamp_of
+from app.web.zone_choice import zone_options
 
 log = structlog.get_logger()
 

@@ -8,24 +8,24 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, lru_cache
-from importlib.resources import files
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton, get_day_names
 from flask import url_for
-from markupsafe import Markup, escape
 
 from app.core import formats
 from app.core.clock import now
+from app.core.ids import parse_id
 from app.core.request_scope import db
 from app.domain.booking.offer import Offer, Slot, slots_for
 from app.models.account import Account
 from app.models.booking import Appointment
 from app.models.calendar import Calendar
 from app.web.typed import whole_number
+from app.web.zone_choice import zone_label, zone_names
 
 # What a link may put into the form before anybody typed, and what is carried from step to step.
 PREFILLED = ("name", "email", "phone", "notes", "utm_source", "utm_medium", "utm_campaign")
@@ -71,15 +71,6 @@ def read_zone(text: str, account: Account, calendar: Calendar) -> ZoneInfo:
     if calendar.zone_locked or text not in zone_names():
         return account.zone
     return ZoneInfo(text)
-
-
-@lru_cache(maxsize=1)
-def zone_names() -> frozenset[str]:
-    return frozenset(
-        name
-        for name in available_timezones()
-        if "/" in name and not name.startswith(("Etc/", "posix/", "right/"))
-    ) | {"UTC"}
 
 
 @dataclass
@@ -278,13 +269,6 @@ def read_date(text: str, form: str = "%Y-%m-%d") -> date | None:
     return found if 2000 <= found.year <= 2200 else None
 
 
-def read_uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
-
-
 def picker_for(
     account: Account,
     calendar: Calendar,
@@ -304,7 +288,7 @@ def picker_for(
         chosen = None
     length = whole_number(args.get("duration", "")) or 0
     hosts = {host.user_id for host in calendar.hosts}
-    host_id = read_uuid(args.get("host", ""))
+    host_id = parse_id(args.get("host", ""))
     return Picker(
         account,
         calendar,
@@ -317,51 +301,3 @@ def picker_for(
         moving,
         args.get("embed") == "1",
     )
-
-
-def zone_label(zone: ZoneInfo, at: datetime) -> str:
-    """New York (GMT−5)"""
-    city = zone.key.rpartition("/")[2].replace("_", " ")
-    minutes = int((at.astimezone(zone).utcoffset() or timedelta()).total_seconds() // 60)
-    sign = "+" if minutes >= 0 else "−"
-    hours, rest = divmod(abs(minutes), 60)
-    return f"{city} (GMT{sign}{hours}{f':{rest:02}' if rest else ''})"
-
-
-@lru_cache(maxsize=1)
-def _offered_zones() -> tuple[str, ...]:
-    """One name for each zone: those of the database's table of countries. Older names are understood, not offered."""
-    table = files("tzdata").joinpath("zoneinfo/zone.tab").read_text()
-    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
-    return tuple(sorted({row[2] for row in rows} & zone_names() | {"UTC"}))
-
-
-@lru_cache(maxsize=8)
-def _zone_options_at(hour: int) -> str:
-    at = datetime.fromtimestamp(hour * 3600, UTC)
-    regions: dict[str, list[str]] = {}
-    for name in _offered_zones():
-        region = name.partition("/")[0] if "/" in name else "Other"
-        regions.setdefault(region, []).append(_zone_option(name, at))
-    return "\n".join(
-        f'<optgroup label="{escape(region)}">{"".join(options)}</optgroup>'
-        for region, options in regions.items()
-    )
-
-
-def _zone_option(name: str, at: datetime) -> str:
-    return f'<option value="{escape(name)}">{escape(zone_label(ZoneInfo(name), at))}</option>'
-
-
-@lru_cache(maxsize=512)
-def _zone_options(hour: int, chosen: str) -> Markup:
-    options = _zone_options_at(hour)
-    begin = f'<option value="{escape(chosen)}"'
-    if begin not in options:
-        options = _zone_option(chosen, datetime.fromtimestamp(hour * 3600, UTC)) + options
-    return Markup(options.replace(begin, f"{begin} selected", 1))
-
-
-def zone_options(chosen: ZoneInfo) -> Markup:
-    """Every zone by region, with its offset now. Hundreds of lines that are the same for an hour."""
-    return _zone_options(int(now().timestamp() // 3600), chosen.key)
