@@ -145,8 +145,8 @@ def _connection_banners() -> list[dict[str, Any]]:
 
 def _frame() -> dict[str, Any]:
     settings = runtime.current().settings
-    if g.get("failing"):
-        # The page that says so must not ask a database that is away or in the middle of a failed transaction.
+    if g.get("stands_alone"):
+        # As in error_pages.py: nobody is asked.
         return {"account": None, "words": Words(None), "env_name": settings.env}
     values: dict[str, Any] = {
         "account": g.get("account"),

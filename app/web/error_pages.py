@@ -1,7 +1,7 @@
 """Every failure as a page or, for HTMX, as a short notice; with a sentence and a next step."""
 
 import structlog
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
@@ -28,7 +28,7 @@ WORDS = {
 
 
 def _answer(status: int, sentence: str = "") -> Response:
-    g.failing = status >= 500
+    _ask_nobody()
     title, step = WORDS.get(status, WORDS[400 if status < 500 else 500])
     if htmx.is_htmx():
         response = make_response("", status)
@@ -38,6 +38,14 @@ def _answer(status: int, sentence: str = "") -> Response:
         return make_response({"error": sentence or title, "next": step}, status)
     page = render_template("error.html", status=status, title=title, sentence=sentence, next_step=step)
     return make_response(page, status)
+
+
+def _ask_nobody() -> None:
+    """The page that says so must not ask a database that is away or in the middle of a failed transaction. Every template
+    is given the signed-in person, so whoever was not read yet is nobody."""
+    g.stands_alone = True
+    if "_login_user" not in g:
+        g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
 
 
 def _http(error: HTTPException) -> Response:

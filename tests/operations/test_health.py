@@ -1,11 +1,15 @@
 """Live, ready, and what the supervisor asks for."""
 
+import uuid
+
 import pytest
 import redis
+from flask import Flask
 from flask.testing import FlaskClient
 
 from app.core import runtime, schema
 from app.core.db import Database
+from tests.factories import Cast, sign_in
 from tests.operations.conftest import ClaimVersion
 
 NOBODY = "postgresql+psycopg://nobody@127.0.0.1:1/none"
@@ -56,3 +60,21 @@ def test_on_tables_of_another_version_it_is_not_ready(
     assert version in answer.json["tables"]
     assert schema.known_version() in answer.json["tables"]
     assert client.get("/health/live").status_code == 200
+
+
+def test_without_postgres_a_signed_in_person_reads_that_it_is_away(
+    app: Flask, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a bare 500: the page that says so asks the database for nobody."""
+    ben, inbox = sign_in(app.test_client(), cast.ben), f"/a/{cast.account.slug}/inbox"
+    assert ben.get(inbox).status_code == 200
+    monkeypatch.setattr(runtime.current(), "database", Database(NOBODY))
+    # Outside of tests what goes wrong inside an error page is a 500 without words.
+    app.testing = False
+    try:
+        page, sent, wrong = ben.get(inbox), ben.post(f"{inbox}/c/{uuid.uuid4()}/messages"), ben.post(inbox)
+    finally:
+        app.testing = True
+    assert (page.status_code, sent.status_code, wrong.status_code) == (503, 503, 405)
+    for answer in (page, sent):
+        assert "The database cannot be reached. Nothing is lost" in answer.text
