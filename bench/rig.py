@@ -167,7 +167,7 @@ class Rig:
         self.postgres.launch()
         self.postgres.await_ready()
 
-    def wait_for(self, url: str, seconds: float = 20) -> None:
+    def wait_for(self, url: str, seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:

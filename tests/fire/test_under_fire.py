@@ -77,7 +77,7 @@ def burn(town: Town, loads: list[Load], dice: random.Random, seconds: float) -> 
         time.sleep(max(0, begin + seconds * (place + dice.random()) / len(deck) - time.monotonic()))
         deed()
     for load in loads:
-        load.join(seconds + 60)
+        load.join(seconds + 120)
         assert not load.is_alive() and load.error is None, load.error
 
 

@@ -159,7 +159,7 @@ def customer_writes(town: Town, people: int, number: int) -> None:
     requests.post(f"{town.sim_url}/_sim/twilio/inbound", json=order, timeout=10).raise_for_status()
 
 
-def _until_yes(ask: Any, seconds: float = 40) -> None:
+def _until_yes(ask: Any, seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     answer: Any = None
     while time.monotonic() < end:
