@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 
+from app.core import catalogue
 from app.models.tables import Base, tenant_tables
 from app.stack.postgres import EmbeddedPostgres, create_database, drop_database
 from app.stack.redis import EmbeddedRedis
@@ -72,6 +73,11 @@ def bodies(engine: Engine) -> list[str]:
         return list(connection.scalars(text("select body from messages")))
 
 
+def built(engine: Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        return catalogue.read(connection, APP)
+
+
 def test_one_head(servers: object) -> None:
     heads = ScriptDirectory.from_config(alembic_config("postgresql+psycopg://nobody@/none")).get_heads()
     assert len(heads) == 1, heads
@@ -88,9 +94,13 @@ def test_up_down_up_keeps_the_rows(database: tuple[Config, Engine]) -> None:
     command.upgrade(config, first)
     fill(engine)
     for revision in later:
+        before = built(engine)
         command.upgrade(config, revision)
+        after = built(engine)
         command.downgrade(config, "-1")
+        assert catalogue.differences(built(engine), before) == {}, f"{revision} down"
         command.upgrade(config, revision)
+        assert catalogue.differences(built(engine), after) == {}, f"{revision} up again"
         assert bodies(engine) == ["Hello"], revision
     command.downgrade(config, first)
     assert bodies(engine) == ["Hello"]
@@ -125,6 +135,13 @@ def test_the_tables_are_the_models(database: tuple[Config, Engine]) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_catalogue_is_what_the_migrations_build(database: tuple[Config, Engine]) -> None:
+    config, engine = database
+    command.upgrade(config, "head")
+    differences = catalogue.differences(built(engine), catalogue.known())
+    assert differences == {}, "Write it anew: ./run migration --catalogue"
 
 
 def test_every_tenant_table_is_fenced(database: tuple[Config, Engine]) -> None:

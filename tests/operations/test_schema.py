@@ -17,6 +17,7 @@ from app.config import Settings
 from app.core import schema
 from app.stack.postgres import EmbeddedPostgres, create_database, drop_database
 from app.stack.redis import EmbeddedRedis
+from migrations.fence import CURRENT_ACCOUNT
 from tests.conftest import ROOT, alembic_config
 from tests.operations.cli import environment, run
 from tests.operations.conftest import ClaimVersion
@@ -143,3 +144,73 @@ def test_doctor_compares_models_and_tables(settings: Settings, claim_version: Cl
     claim_version("9999")
     found = finding(settings, "Tables")
     assert (found["state"], "9999" in found["text"]) == ("bad", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "spoilt", "mended", "said"),
+    [
+        (
+            "Fence",
+            "bad",
+            "alter policy fence on contacts using (true)",
+            f"alter policy fence on contacts using (account_id = {CURRENT_ACCOUNT})",
+            "policy contacts.fence",
+        ),
+        (
+            "Fence",
+            "bad",
+            "create policy more on messages using (true)",
+            "drop policy more on messages",
+            "policy messages.more is not ours",
+        ),
+        (
+            "Fence",
+            "bad",
+            "grant update on audit_entries to levelhead_app",
+            "revoke update on audit_entries from levelhead_app",
+            "rights on audit_entries",
+        ),
+        (
+            "Fence",
+            "bad",
+            "grant execute on function agency_pictures to public",
+            "revoke execute on function agency_pictures from public",
+            "rights on agency_pictures",
+        ),
+        (
+            "Tables",
+            "warning",
+            "alter table drafts add constraint ck_drafts_short check (length(body) < 9)",
+            "alter table drafts drop constraint ck_drafts_short",
+            "ck_drafts_short is not ours",
+        ),
+        (
+            "Tables",
+            "warning",
+            "alter table busy_times disable trigger busy_version_insert",
+            "alter table busy_times enable trigger busy_version_insert",
+            "trigger busy_times.busy_version_insert",
+        ),
+        (
+            "Tables",
+            "warning",
+            "alter table outbox alter column attempts drop default",
+            "alter table outbox alter column attempts set default 0",
+            "column outbox.attempts is",
+        ),
+    ],
+)
+def test_doctor_sees_what_alembic_does_not_compare(
+    settings: Settings, app: object, name: str, state: str, spoilt: str, mended: str, said: str
+) -> None:
+    owner = create_engine(settings.database_owner_url)
+    with owner.begin() as connection:
+        connection.execute(text(spoilt))
+    try:
+        found = finding(settings, name)
+        assert (found["state"], said in found["text"]) == (state, True), found
+    finally:
+        with owner.begin() as connection:
+            connection.execute(text(mended))
+        owner.dispose()
+    assert finding(settings, name)["state"] == "ok"
