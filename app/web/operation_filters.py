@@ -22,7 +22,12 @@ from app.models.webhook_event import EVENT_STATES
 from app.web.typed import whole_number
 
 TROUBLE = "trouble"
-KINDS = ("inbound", "status")
+# What providers tell us, in words.
+KINDS = {
+    "inbound": "Text came in",
+    "status": "Report about a text",
+    "calendar_push": "Calendar changed",
+}
 # Only these carry a reason.
 WITH_REASON = ("failed", "dead", "ignored")
 PROVIDERS = {integration.key: integration.name for integration in registry.INTEGRATIONS}
@@ -50,6 +55,10 @@ class Choices:
     @property
     def providers(self) -> list[tuple[str, str]]:
         return list(PROVIDERS.items())
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        return list(KINDS.items())
 
     @property
     def account_options(self) -> list[tuple[uuid.UUID, str]]:

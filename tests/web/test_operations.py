@@ -471,3 +471,26 @@ def _queries(client: FlaskClient, path: str) -> list[str]:
     with counting() as found:
         page_of(client, path)
     return [" ".join(statement.split())[:160] for statement in found.statements if is_query(statement)]
+
+
+def test_a_changed_calendar_has_words_of_its_own_and_is_found(ana: FlaskClient, line: Connection) -> None:
+    text = come_in(ana, line)
+    webhooks.record(
+        provider="google",
+        connection_id=line.id,
+        account_id=line.account_id,
+        kind="calendar_push",
+        external_ref="channel:7",
+        payload={"state": "exists"},
+        headers={},
+    )
+    page = page_of(ana, "/agency/operations/events")
+    assert "Calendar_push" not in page
+    found = page_of(ana, "/agency/operations/events?kind=calendar_push")
+    assert "channel:7" in found
+    assert text.external_ref not in found
+    with tenancy.session_for() as session:
+        event = session.scalars(select(WebhookEvent).where(WebhookEvent.external_ref == "channel:7")).one()
+    assert "<h1>Calendar changed</h1>" in page_of(ana, f"/agency/operations/events/{event.id}")
+    shown = ana.post(f"/agency/operations/events/{event.id}/content").text
+    assert "exists" in shown
