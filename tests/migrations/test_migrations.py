@@ -1,7 +1,9 @@
 """Migrations on a real Postgres: up, down and up again with rows in the tables; in the end the tables are the models'."""
 
+import dataclasses
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from alembic import command
@@ -11,13 +13,32 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 
-from app.core import catalogue
+from app.config import Settings
+from app.core import catalogue, runtime, tenancy
+from app.core.clock import now
+from app.domain import conversations, webhooks
+from app.models.outbox import OutboxEntry
 from app.models.tables import Base, tenant_tables
 from app.stack.postgres import EmbeddedPostgres, create_database, drop_database
 from app.stack.redis import EmbeddedRedis
 from tests.conftest import alembic_config
+from tests.domain.booking.rows import make_busy
+from tests.factories import make_cast
+from tests.web.booked import make_booking, make_calendar, make_hours
+from tests.web.inbox_rows import connect, talk
 
 APP = "levelhead_app"
+LIVED_IN = (
+    "outbox",
+    "webhook_events",
+    "connections",
+    "busy_times",
+    "linked_calendars",
+    "bookings",
+    "appointments",
+    "booking_notices",
+    "calendars",
+)
 
 
 @pytest.fixture
@@ -106,6 +127,96 @@ def test_up_down_up_keeps_the_rows(database: tuple[Config, Engine]) -> None:
     assert bodies(engine) == ["Hello"]
     command.upgrade(config, "head")
     assert bodies(engine) == ["Hello"]
+
+
+def live(settings: Settings, postgres: EmbeddedPostgres, engine: Engine) -> None:
+    """A day in the life of an account, by the verbs of the newest version: texts both ways, events, a booking, a calendar."""
+    urls = {
+        "database_url": postgres.url(APP, engine.url.database or ""),
+        "database_owner_url": postgres.url("levelhead_owner", engine.url.database or ""),
+    }
+    before = runtime.swap(runtime.build(dataclasses.replace(settings, **urls)))
+    runtime.current().bells.silent = True
+    try:
+        with tenancy.session_for() as session:
+            cast = make_cast(session)
+        with tenancy.session_for(cast.account.id) as session:
+            make_busy(session, cast.account, cast.ben, now(), now() + timedelta(hours=1))
+        sender = connect(cast.account)
+        thread = talk(cast.account, "Rosa Diaz", "+14155550111", "Hello")
+        with tenancy.session_for(cast.account.id) as session:
+            message = conversations.append(
+                session,
+                thread,
+                kind="message",
+                direction="out",
+                channel="sms",
+                state="queued",
+                address="+14155550111",
+                body="Yes, until six",
+            )
+            session.flush()
+            session.add(
+                OutboxEntry(
+                    message_id=message.id,
+                    account_id=cast.account.id,
+                    conversation_id=thread.id,
+                    sender_id=sender.id,
+                    run_at=now(),
+                    give_up_at=now(),
+                    expires_at=now(),
+                )
+            )
+            session.commit()
+        make_hours(cast)
+        make_booking(cast, make_calendar(cast))
+        for kind, ref in (("inbound", "SM1"), ("calendar_push", "1")):
+            webhooks.record(
+                provider="twilio",
+                connection_id=sender.connection_id,
+                account_id=cast.account.id,
+                kind=kind,
+                external_ref=ref,
+                payload={},
+                headers={},
+            )
+    finally:
+        runtime.current().close()
+        runtime.swap(before)
+
+
+def counted(engine: Engine) -> dict[str, int]:
+    with engine.connect() as connection:
+        tables = connection.scalars(
+            text("select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace")
+        ).all()
+        return {name: connection.scalar(text(f"select count(*) from {name}")) or 0 for name in tables}
+
+
+def test_each_step_down_and_up_again_with_a_day_of_life(
+    database: tuple[Config, Engine],
+    servers: tuple[EmbeddedPostgres, EmbeddedRedis],
+    settings: Settings,
+    app: object,
+) -> None:
+    config, engine = database
+    command.upgrade(config, "head")
+    live(settings, servers[0], engine)
+    began = counted(engine)
+    assert all(began[name] for name in LIVED_IN), began
+    for revision in reversed(revisions(config)[1:]):
+        before = counted(engine)
+        command.downgrade(config, "-1")
+        kept = counted(engine)
+        command.upgrade(config, "+1")
+        now_there = counted(engine)
+        # What a step down takes away whole is all that may be missing.
+        assert {name: now_there[name] for name in kept} == {name: before[name] for name in kept}, revision
+        command.downgrade(config, "-1")
+    command.upgrade(config, "head")
+    ended = counted(engine)
+    for name in ("agencies", "accounts", "users", "contacts", "contact_points", "conversations", "messages"):
+        assert ended[name] == began[name], name
 
 
 def test_all_the_way_down_leaves_nothing(database: tuple[Config, Engine]) -> None:
