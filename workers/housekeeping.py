@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
-from app.domain import connections, consents, contacts, webhooks
+from app.domain import connections, consents, contacts, readable_again, webhooks
 from app.domain.booking import holds, waitlist
 from app.domain.sending import abandoned, breaker, expiry, followup, reports
 from app.integrations import registry
@@ -25,11 +25,16 @@ UPLOADS_KEPT = timedelta(days=2)
 
 
 def each_minute() -> None:
-    """Texts whose time is over, pictures that still wait, texts whose number went away, and reports that never came."""
+    """Texts whose time is over, connections whose key is back, pictures that still wait, texts whose number went away, and
+    reports that never came."""
     bells.take_down(runtime.current().redis, jobs.EACH_MINUTE.function, ())
     if ended := expiry.sweep():
         log.info("texts.expired", texts=ended)
     breaker.forget_idle()
+    with tenancy.session_for() as session:
+        if resumed := readable_again.resume(session):
+            log.warning("connections.readable_again", connections=resumed)
+        session.commit()
     remains.clear(runtime.current().settings.redis_url)
     for account_id in _accounts():
         if not stopping.keep_on():

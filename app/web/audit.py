@@ -50,6 +50,7 @@ WORDS = {
     "account.logo_removed": "removed the logo of",
     "connection.connected": "connected",
     "connection.reconnected": "reconnected",
+    "connection.readable_again": "can open the credentials again of",
     "connection.tested": "tested the connection",
     "connection.disconnected": "disconnected",
     "connection.changed": "changed the connection",

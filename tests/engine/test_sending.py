@@ -5,20 +5,23 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from app.core import runtime, tenancy
 from app.core.clock import now
+from app.core.crypto import Vault
 from app.core.errors import Invalid
-from app.domain import connection_banners, conversations
+from app.domain import connection_banners, connections, conversations
 from app.domain.sending import claim, drain, kinds, queue, senders, settle, why
 from app.models.account import Account
+from app.models.audit import AuditEntry
 from app.models.connection import Connection, Sender
 from app.models.message import Message
 from tests.conftest import run_jobs
 from tests.engine.conftest import CUSTOMER, Desk
 from tests.provider import Provider
-from workers import sends
+from workers import housekeeping, sends
 
 
 def drain_now(desk: Desk) -> None:
@@ -352,3 +355,28 @@ def test_an_archived_account_sends_nothing_until_it_is_back(desk: Desk, provider
     desk.edit(restore)
     drain_now(desk)
     assert len(provider.sent()) == 1
+
+
+def test_a_key_that_was_missing_for_a_while_needs_nobody_to_type_anything(
+    desk: Desk, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody rotated keys in the wrong order: the connection pauses, and goes on once its key is back."""
+    message_id = desk.queue("Hello")
+    with monkeypatch.context() as wrong:
+        wrong.setattr(runtime.current(), "vault", Vault((("other", b"o" * 32),)))
+        run_jobs()
+        housekeeping.each_minute()
+        with tenancy.session_for() as session:
+            row = session.get_one(Connection, desk.connection.id)
+            assert (row.state, row.last_error) == ("reconnect_needed", connections.UNREADABLE)
+    assert provider.sent() == []
+    housekeeping.each_minute()
+    with tenancy.session_for() as session:
+        row = session.get_one(Connection, desk.connection.id)
+        assert (row.state, row.last_error) == ("connected", None)
+    run_jobs()
+    assert desk.message(message_id).state == "sent"
+    assert len(provider.sent()) == 1
+    with tenancy.session_for() as session:
+        actions = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id.desc()).limit(1)).all()
+    assert actions == ["connection.readable_again"]
