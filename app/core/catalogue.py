@@ -6,6 +6,7 @@ which somebody "just opened" a policy by hand looks the same to it. migrations/c
 version; a test builds them anew from the migrations.
 """
 
+import re
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -88,12 +89,27 @@ _LINES = text("""
 """)
 # What keeps accounts apart.
 FENCING = ("table", "policy", "function", "rights")
+# Postgres writes the same list of words in another way once it has been dumped and restored:
+# ANY ((ARRAY['a'::character varying])::text[]) becomes ANY (ARRAY[('a'::character varying)::text]).
+_LITERAL = r"'(?:[^']|'')*'"
+_SPELLINGS = (
+    (re.compile(rf"\(({_LITERAL})::character varying\)::text"), r"\1"),
+    (re.compile(rf"({_LITERAL})::character varying"), r"\1"),
+    (re.compile(r"\((ARRAY\[[^\]]*\])\)::text\[\]"), r"\1"),
+)
 
 
 def read(connection: Connection, app_role: str) -> dict[str, str]:
     """Every object with its description, as the database is now; asked as the owner of the tables."""
     rows = connection.execute(_LINES, {"app_role": app_role}).all()
-    return {name: " ".join(words.split()) for name, words in rows}
+    return {name: _plain(words) for name, words in rows}
+
+
+def _plain(words: str) -> str:
+    words = " ".join(words.split())
+    for spelling, short in _SPELLINGS:
+        words = spelling.sub(short, words)
+    return words
 
 
 def known(file: Path = FILE) -> dict[str, str]:
