@@ -83,6 +83,14 @@ class Pacer:
         except (redis.RedisError, OSError):
             return
 
+    def paused_for(self, key: str) -> float:
+        """For how many seconds from now nothing goes for that key, 0 when it flows. Raises PacingUnavailable."""
+        try:
+            left = int(self._redis.pttl(f"levelhead:pause:{key}"))  # type: ignore[arg-type]
+        except (redis.RedisError, OSError) as error:
+            raise PacingUnavailable from error
+        return max(0, left) / 1000
+
     def come_back(self, member: str, at: float) -> None:
         """Asks the scheduler to ring for a sender at that moment (seconds since the epoch)."""
         try:

@@ -1,9 +1,11 @@
 """From the queue to the provider: what goes, what waits and why, and that nothing goes twice."""
 
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
+import redis
 import time_machine
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +20,7 @@ from app.models.account import Account
 from app.models.audit import AuditEntry
 from app.models.connection import Connection, Sender
 from app.models.message import Message
+from tests import factories
 from tests.conftest import run_jobs
 from tests.engine.conftest import CUSTOMER, Desk
 from tests.provider import Provider
@@ -380,3 +383,46 @@ def test_a_key_that_was_missing_for_a_while_needs_nobody_to_type_anything(
     with tenancy.session_for() as session:
         actions = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id.desc()).limit(1)).all()
     assert actions == ["connection.readable_again"]
+
+
+def last_why(desk: Desk, message_id: uuid.UUID) -> why.Step:
+    with tenancy.session_for(desk.account.id) as session:
+        return why.explain(session, session.get_one(Message, message_id))[-1]
+
+
+def test_a_text_behind_another_says_what_it_waits_for(desk: Desk, provider: Provider) -> None:
+    provider.fault("server_error", status=503, path="Messages", method="POST", times=None)
+    first, second = desk.queue("First"), desk.queue("Second")
+    run_jobs()
+    assert desk.message(first).state == "checking"
+    behind = last_why(desk, second)
+    assert behind.title == "Next try"
+    assert "behind an earlier text" in behind.text and "asking Twilio whether it has that one" in behind.text
+    with later(10):
+        drain_now(desk)
+        tried = desk.message(first)
+        assert (tried.state, tried.error_text) == ("queued", "Twilio does not have it, so it is sent again.")
+        assert tried.send_at is not None and tried.send_at > now()
+        again = last_why(desk, first)
+        assert (again.title, again.at, again.text) == ("Next try", tried.send_at, tried.error_text)
+        behind = last_why(desk, second)
+        assert (behind.title, behind.at) == ("Next try", tried.send_at)
+
+
+def test_a_number_that_was_asked_to_go_slower_says_until_when(desk: Desk, provider: Provider) -> None:
+    provider.fault("rate_limited", retry_after=90, path="Messages")
+    first = desk.send("First")
+    assert desk.message(first).error_text
+    desk.contact = factories.make_contact(desk.account, "Tom Ortiz", "+13035550199")
+    desk.conversation = factories.make_conversation(desk.account, desk.contact)
+    other = desk.queue("To somebody else", to="+13035550199")
+    run_jobs()
+    step = last_why(desk, other)
+    assert step.title == "Next try" and "asked +14155550100 to send more slowly" in step.text
+    assert 60 < (step.at - now()).total_seconds() <= 90
+
+
+def test_without_redis_why_says_that_sending_is_paused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = desk.queue("Hello")
+    monkeypatch.setattr(runtime.current(), "redis", redis.Redis(port=1))
+    assert "Sending is paused: Redis" in last_why(desk, waiting).text

@@ -155,9 +155,8 @@ def _asked(
         return
     asked_at = entry.asked_at or entry.created_at
     if entry.answer_settled or now() - asked_at >= request_is_over():
-        history.note(
-            session, message, "check", "not_there", f"{provider} does not have it, so it is sent again."
-        )
+        sentence = f"{provider} does not have it, so it is sent again."
+        history.note(session, message, "check", "not_there", sentence)
         if now() > entry.give_up_at:
             settle.fail(
                 session, message, f"{provider} could not take the text for 24 hours.", "", can_retry=True
@@ -166,7 +165,7 @@ def _asked(
             return
         entry.state, entry.claim_id, entry.lease_until = "waiting", None, None
         entry.run_at = now() + backoff.wait(entry.attempts, first=2)
-        message.state = "queued"
+        message.state, message.send_at, message.error_text = "queued", entry.run_at, sentence
         return
     entry.checks += 1
     entry.run_at = min(asked_at + request_is_over(), now() + timedelta(seconds=15))

@@ -122,6 +122,7 @@ def _rate_limited(row: _Row, entry: OutboxEntry, error: ProviderError) -> None:
     if _given_up(row, entry, error, until):
         return
     history.note(row.session, row.message, "answer", "slower", error.sentence, error.code)
+    row.message.error_text = error.sentence
     _wait(row, until)
 
 

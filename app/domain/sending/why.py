@@ -1,11 +1,14 @@
 """The answer to "why?": every decision about a text and everything that happened to it, in order, in words."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
+from app.core import runtime
+from app.core.clock import now
+from app.core.limits import Pacer, PacingUnavailable
 from app.domain.sending import breaker
 from app.models.connection import Sender
 from app.models.message import WAITING_STATES, Message, MessageEvent
@@ -146,7 +149,45 @@ def _right_now(session: Session, message: Message, sender: Sender) -> list[Step]
             Step(entry.run_at, "check", "wait", "Now", f"We are asking {provider} whether it has this text.")
         ]
     if message.state == "queued":
-        pace = f"{sender.per_second.normalize():f}"
-        text = f"Waits for its turn: {sender.address} sends {pace} a second."
-        return [Step(entry.run_at, "pace", "wait", "Now", text)]
+        return [_turn(session, message, entry, sender)]
     return []
+
+
+def _turn(session: Session, message: Message, entry: OutboxEntry, sender: Sender) -> Step:
+    """What a text in the queue of a connection that works waits for just now."""
+    by_itself = "It goes by itself."
+    if ahead := _ahead(session, entry):
+        text = "Waits behind an earlier text of this conversation, so that they arrive in order."
+        if ahead.state == "checking":
+            text += f" We are asking {sender.connection.provider_name} whether it has that one."
+        return Step(max(ahead.run_at, now()), "order", "wait", "Next try", text, by_itself)
+    if entry.asked_at is not None and entry.run_at > now():
+        return Step(
+            entry.run_at, "retry", "wait", "Next try", message.error_text or "Tried again.", by_itself
+        )
+    try:
+        pause = Pacer(runtime.current().redis).paused_for(str(sender.id))
+    except PacingUnavailable:
+        text = "Sending is paused: Redis, which paces it, cannot be reached."
+        return Step(now(), "pace", "wait", "Now", text, "It goes by itself once Redis is back.")
+    if pause:
+        text = f"{sender.connection.provider_name} asked {sender.address} to send more slowly."
+        return Step(now() + timedelta(seconds=pause), "pace", "wait", "Next try", text, by_itself)
+    pace = f"{sender.per_second.normalize():f}"
+    text = f"Waits for its turn: {sender.address} sends {pace} a second."
+    return Step(entry.run_at, "pace", "wait", "Now", text)
+
+
+def _ahead(session: Session, entry: OutboxEntry) -> OutboxEntry | None:
+    """The text of the same conversation and number that has to settle first; claim.py waits for the same."""
+    return session.scalar(
+        select(OutboxEntry)
+        .where(
+            OutboxEntry.conversation_id == entry.conversation_id,
+            OutboxEntry.sender_id == entry.sender_id,
+            OutboxEntry.position < entry.position,
+            or_(OutboxEntry.state != "waiting", OutboxEntry.asked_at.is_not(None)),
+        )
+        .order_by(OutboxEntry.position)
+        .limit(1)
+    )
