@@ -6,11 +6,15 @@ committed is rolled back when the request ends.
 
 from typing import Any
 
+import structlog
 from flask import g
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.core import runtime
 from app.core.actor import Actor
+
+log = structlog.get_logger()
 
 
 def db() -> Session:
@@ -23,9 +27,15 @@ def db() -> Session:
 
 
 def close_db(error: BaseException | None = None) -> None:
+    """The answer is made by now and what was to be kept is committed: a server that is gone spoils neither."""
     session: Session | None = g.pop("db_session", None)
-    if session is not None:
+    if session is None:
+        return
+    try:
         session.close()
+    except DBAPIError as lost:
+        log.warning("database.lost_at_the_end", error=type(lost.orig).__name__)
+        session.invalidate()
 
 
 def actor() -> Actor:

@@ -6,8 +6,9 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
-from app.core import runtime, schema
+from app.core import request_scope, runtime, schema
 from app.core.db import Database
 from tests.factories import Cast, sign_in
 from tests.operations.conftest import ClaimVersion
@@ -78,3 +79,12 @@ def test_without_postgres_a_signed_in_person_reads_that_it_is_away(
     assert (page.status_code, sent.status_code, wrong.status_code) == (503, 503, 405)
     for answer in (page, sent):
         assert "The database cannot be reached. Nothing is lost" in answer.text
+
+
+def test_a_database_that_goes_after_the_answer_was_made_does_not_spoil_it(app: Flask) -> None:
+    with app.test_request_context():
+        pid = request_scope.db().scalar(text("select pg_backend_pid()"))
+        with runtime.current().database.engine.connect() as another:
+            assert another.scalar(text("select pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        request_scope.close_db()
+        assert request_scope.db().scalar(text("select pg_backend_pid()")) != pid
