@@ -1,5 +1,6 @@
 """Small recurring deeds that nobody waits for, each short and each account on its own."""
 
+import time
 import uuid
 from datetime import timedelta
 
@@ -22,6 +23,8 @@ from workers import remains, stopping
 log = structlog.get_logger()
 
 UPLOADS_KEPT = timedelta(days=2)
+# A job may take two minutes; what is left of the contents goes an hour later.
+ERASING_S = 60
 
 
 def each_minute() -> None:
@@ -82,8 +85,9 @@ def each_hour() -> None:
     """Contents past their age, contacts deleted long ago, uploads that were never sent, sign-ins that ended."""
     bells.take_down(runtime.current().redis, jobs.EACH_HOUR.function, ())
     kept = timedelta(days=runtime.current().settings.webhook_payload_days)
+    until = time.monotonic() + ERASING_S
+    erased = webhooks.erase_payloads(kept, lambda: stopping.keep_on() and time.monotonic() < until)
     with tenancy.session_for() as session:
-        erased = webhooks.erase_payloads(session, kept)
         consents.forget_old(session)
         session.execute(delete(LoginSession).where(LoginSession.expires_at < now() - timedelta(days=30)))
         session.commit()

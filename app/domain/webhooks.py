@@ -6,14 +6,14 @@ until the row is durable. How events are handled is in webhook_drain.py.
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 from sqlalchemy import Row as RowOf
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from app.core import jobs, runtime, tenancy
@@ -25,6 +25,7 @@ from app.core.ids import new_id
 from app.models.webhook_event import WebhookEvent
 
 MOST_TRIES = 12
+ERASED_AT_ONCE = 1000
 TABLE, FIELD = "webhook_events", "payload"
 
 _STORE = """
@@ -150,19 +151,31 @@ def replay(session: Session, event_ids: list[uuid.UUID]) -> int:
     return len(found)
 
 
-def erase_payloads(session: Session, older_than: timedelta) -> int:
-    """Contents of settled events past their age; the rows stay, so repeats are still recognised."""
-    found = session.execute(
-        update(WebhookEvent)
-        .where(
-            WebhookEvent.created_at < now() - older_than,
-            WebhookEvent.payload.is_not(None),
-            WebhookEvent.state.in_(["done", "ignored", "dead"]),
-        )
-        .values(payload=None)
-        .returning(WebhookEvent.id)
-    ).all()
-    return len(found)
+def erase_payloads(older_than: timedelta, keep_on: Callable[[], bool]) -> int:
+    """Contents of settled events past their age; the rows stay, so repeats are still recognised. Commits step by step, so
+    that a job which ends early (after a setting was lowered, with years of data) has done something for good."""
+    before, after, erased = now() - older_than, uuid.UUID(int=0), 0
+    is_past = (
+        WebhookEvent.created_at < before,
+        WebhookEvent.payload.is_not(None),
+        WebhookEvent.state.in_(["done", "ignored", "dead"]),
+    )
+    while keep_on():
+        with tenancy.session_for() as session:
+            ids = session.scalars(
+                select(WebhookEvent.id)
+                .where(WebhookEvent.id > after, *is_past)
+                .order_by(WebhookEvent.id)
+                .limit(ERASED_AT_ONCE)
+            ).all()
+            if not ids:
+                break
+            # Asked again: somebody may have replayed it since.
+            gone = update(WebhookEvent).where(WebhookEvent.id.in_(ids), *is_past).values(payload=None)
+            erased += len(session.execute(gone.returning(WebhookEvent.id)).all())
+            session.commit()
+        after = ids[-1]
+    return erased
 
 
 def opened(session: Session, event_id: uuid.UUID) -> dict[str, Any]:

@@ -55,6 +55,21 @@ def test_payloads_go_after_the_days_of_the_setting(
     assert store(cast, "old") is False
 
 
+def test_a_job_that_ends_early_has_erased_something_for_good(
+    session: Session, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Years of data and a setting that was lowered: more than one job can do."""
+    monkeypatch.setattr(webhooks, "ERASED_AT_ONCE", 2)
+    for number in range(5):
+        store(cast, f"SM{number}")
+        age(session, f"SM{number}", 40, "done")
+    steps = iter([True, False])
+    assert webhooks.erase_payloads(timedelta(days=30), lambda: next(steps)) == 2
+    assert kept(session) == {"SM2", "SM3", "SM4"}
+    assert webhooks.erase_payloads(timedelta(days=30), lambda: True) == 3
+    assert kept(session) == set()
+
+
 def test_the_setting_is_30_days_and_a_number() -> None:
     needed = {
         "LEVELHEAD_ENV": "test",
