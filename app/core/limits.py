@@ -86,7 +86,7 @@ class Pacer:
     def paused_for(self, key: str) -> float:
         """For how many seconds from now nothing goes for that key, 0 when it flows. Raises PacingUnavailable."""
         try:
-            left = int(self._redis.pttl(f"levelhead:pause:{key}"))  # type: ignore[arg-type]
+            left = int(self._redis.pttl(f"levelhead:pause:{key}"))
         except (redis.RedisError, OSError) as error:
             raise PacingUnavailable from error
         return max(0, left) / 1000
