@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import redis
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
@@ -13,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from app.core import pulse, runtime, tenancy
 from app.core.clock import now
-from app.domain import webhook_drain, webhooks
+from app.domain import mails, webhook_drain, webhooks
+from app.domain.operations import overview
 from app.models.audit import AuditEntry
 from app.models.breaker import CircuitBreaker
 from app.models.connection import Connection
 from app.models.contact import Contact
+from app.models.mail import Mail
 from app.models.message import Message
 from app.models.webhook_event import WebhookEvent
 from tests.conftest import run_jobs
@@ -494,3 +497,25 @@ def test_a_changed_calendar_has_words_of_its_own_and_is_found(ana: FlaskClient, 
     assert "<h1>Calendar changed</h1>" in page_of(ana, f"/agency/operations/events/{event.id}")
     shown = ana.post(f"/agency/operations/events/{event.id}/content").text
     assert "exists" in shown
+
+
+def test_a_mail_that_was_given_up_is_seen_for_a_day(ana: FlaskClient, cast: Cast, session: Session) -> None:
+    for subject in ("Hello", "Hello again"):
+        mails.queue_mail(
+            session,
+            agency_id=cast.agency.id,
+            recipient="a@b.test",
+            subject=subject,
+            kind="reset",
+            body_text="x",
+        )
+    session.commit()
+    first = session.scalars(select(Mail).where(Mail.subject == "Hello")).one()
+    mails.mark_failed(session, first.id, "The mail server refused the recipient (550): no such user")
+    session.commit()
+    found = overview.backlog(session, cast.agency.id).mails
+    assert {name: depth.rows for name, depth in found.items()} == {"waiting": 1, "sending": 0, "failed": 1}
+    card = page_of(ana, "/agency/operations").partition('id="queue-mails"')[2].partition("</section>")[0]
+    assert re.search(r"Given up in 24 hours</dt>\s*<dd><span class=\"numeric\">1</span>", card)
+    with time_machine.travel(now() + timedelta(days=2)):
+        assert overview.backlog(session, cast.agency.id).mails["failed"].rows == 0

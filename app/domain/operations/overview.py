@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    true,
     union_all,
 )
 from sqlalchemy.orm import Session
@@ -102,7 +103,7 @@ def backlog(session: Session, agency_id: uuid.UUID) -> Backlog:
     return Backlog(
         texts=_depths(session, _texts(agency_id, at)),
         events=_depths(session, _events(agency_id)),
-        mails=_depths(session, _mails(agency_id)),
+        mails=_depths(session, _mails(agency_id, at)),
         pictures=Depth(pictures.waiting, pictures.oldest),
         breakers=breakers,
         silent=silent,
@@ -145,13 +146,15 @@ def _events(agency_id: uuid.UUID) -> CompoundSelect[Any]:
     )
 
 
-def _mails(agency_id: uuid.UUID) -> CompoundSelect[Any]:
+def _mails(agency_id: uuid.UUID, at: datetime) -> CompoundSelect[Any]:
+    """What is open, and what was given up within a day."""
+    of_the_day = {"failed": Mail.id >= first_id_of(at - DAY)}
     return union_all(
         *(
             select(_word(state), func.count(), func.min(Mail.created_at)).where(
-                Mail.agency_id == agency_id, Mail.state == _word(state)
+                Mail.agency_id == agency_id, Mail.state == _word(state), of_the_day.get(state, true())
             )
-            for state in ("waiting", "sending")
+            for state in ("waiting", "sending", "failed")
         )
     )
 
