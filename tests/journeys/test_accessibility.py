@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from app.models.account import BRAND_COLOURS
 from tests.journeys.conftest import Open, Stack
 
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text()
@@ -15,6 +16,9 @@ SIGNED_OUT = (
     "/book/bright-smile-dental",
     "/book/bright-smile-dental/call-about-a-treatment",
     "/book/luna-yoga/vinyasa-class",
+    "/book/luna-yoga/vinyasa-class/waitlist",
+    "/book/luna-yoga?embed=1",
+    "/book/luna-yoga/private-lesson?embed=1",
 )
 SIGNED_IN = (
     "/agency/accounts",
@@ -45,7 +49,13 @@ SIGNED_IN = (
     "/a/harbor-plumbing/calendar?view=list",
     "/a/harbor-plumbing/bookings",
     "/a/harbor-plumbing/bookings/new",
+    "/a/harbor-plumbing/bookings/waiting",
+    "/a/harbor-plumbing/settings/linked-calendars",
+    "/a/harbor-plumbing/connect/google",
     "/agency/connections",
+    "/agency/operations",
+    "/agency/operations/events",
+    "/agency/operations/texts",
     "/account",
 )
 LOOKS = (("light", 1280), ("dark", 390))
@@ -72,6 +82,21 @@ def test_signed_out(open_browser: Open, scheme: str, width: int) -> None:
     for screen in SIGNED_OUT:
         page.goto(screen)
         wrong += [f"{screen}: {each}" for each in problems(page)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_booking_in_every_colour(open_browser: Open, scheme: str, width: int) -> None:
+    """Whatever colour a business chose, its customers can read what is drawn with it."""
+    page = open_browser(width=width, scheme=scheme)
+    wrong = []
+    page.goto("/book/luna-yoga/private-lesson")
+    details = page.locator(".time").first.get_attribute("href") or ""
+    for screen in ("/book/luna-yoga/private-lesson", details):
+        page.goto(screen)
+        for colour in BRAND_COLOURS:
+            page.evaluate("name => { document.documentElement.className = `js brand-${name}`; }", colour)
+            wrong += [f"{screen} in {colour}: {each}" for each in problems(page)]
     assert not wrong, "\n".join(wrong)
 
 
