@@ -1,6 +1,11 @@
 """What the eye and the finger find wrong with a page, measured in the page."""
 
+from pathlib import Path
+from typing import Any
+
 from playwright.sync_api import Page
+
+AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text()
 
 # Height and width of what a finger has to hit on the pages of customers, in CSS pixels.
 FINGER = 44
@@ -44,3 +49,17 @@ def faults(page: Page) -> list[str]:
         "a value that nobody filled in": any(word in shown for word in ("undefined", "NaN", "[object")),
     }
     return [text for text, is_so in said.items() if is_so]
+
+
+def problems(page: Page) -> list[str]:
+    """Serious and critical violations, each with the first element it is about."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE)
+    found: list[dict[str, Any]] = page.evaluate(
+        "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+    )
+    return [
+        f"{each['id']}: {each['help']} ({len(each['nodes'])}×), {each['nodes'][0]['html'][:160]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]

@@ -1,15 +1,11 @@
 """axe-core on every screen, light and dark, wide and narrow: nothing serious, nothing critical."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
-from playwright.sync_api import Page
 
 from app.models.account import BRAND_COLOURS
 from tests.journeys.conftest import Open, Stack
+from tests.journeys.looks import problems
 
-AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text()
 SIGNED_OUT = (
     "/sign-in",
     "/reset",
@@ -59,20 +55,6 @@ SIGNED_IN = (
     "/account",
 )
 LOOKS = (("light", 1280), ("dark", 390))
-
-
-def problems(page: Page) -> list[str]:
-    """Serious and critical violations, each with the first element it is about."""
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(AXE)
-    found: list[dict[str, Any]] = page.evaluate(
-        "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
-    )
-    return [
-        f"{each['id']}: {each['help']} ({len(each['nodes'])}×), {each['nodes'][0]['html'][:160]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)

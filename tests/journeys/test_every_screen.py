@@ -24,7 +24,9 @@ def kind_of(address: str) -> str:
     path = ROW_ID.sub("*", parts.path)
     path = re.sub(r"^(/a|/book)/[^/]+", r"\1/*", path)
     path = re.sub(r"^(/book/\*)/[^/]+", r"\1/*", path)
-    views = sorted(f"{name}={value}" for name, value in parse_qsl(parts.query) if name in ("view", "tab", "show"))
+    views = sorted(
+        f"{name}={value}" for name, value in parse_qsl(parts.query) if name in ("view", "tab", "show")
+    )
     others = sorted(name for name, _ in parse_qsl(parts.query) if name not in ("view", "tab", "show"))
     return f"{path}?{'&'.join([*views, *others])}"
 
@@ -46,7 +48,9 @@ def walk(page: Page, *start: str) -> dict[str, list[str]]:
         page.set_viewport_size(PHONE)
         wrong += [f"on a phone {each}" for each in faults(page)]
         found[address] = wrong
-        links = page.eval_on_selector_all("a[href^='/']:not([download])", "all => all.map(a => a.getAttribute('href'))")
+        links = page.eval_on_selector_all(
+            "a[href^='/']:not([download])", "all => all.map(a => a.getAttribute('href'))"
+        )
         to_do += [link.partition("#")[0] for link in links]
     return found
 
@@ -98,7 +102,9 @@ def test_a_finger_hits_everything_while_booking(open_browser: Open) -> None:
     expect(page.locator(".day.has-times").last).to_have_attribute("aria-current", "date")
     page.locator(".time").last.click()
     look("details")
-    colour = page.locator("#details button.button-primary").evaluate("b => getComputedStyle(b).backgroundColor")
+    colour = page.locator("#details button.button-primary").evaluate(
+        "b => getComputedStyle(b).backgroundColor"
+    )
     assert colour == "rgb(124, 58, 237)", "the violet of the studio"
     page.get_by_label("Name").fill("Fatima Finger")
     page.get_by_label("E-mail").fill("fatima@example.com")
