@@ -29,7 +29,10 @@ WORDS = {
 # What is said instead to the customers of a business: they have no account here, and nobody to ask but the business.
 GUEST_PATHS = ("/book/", "/b/")
 GUEST_WORDS = {
-    404: ("This page is not here", "The link may be old or not whole. Please ask the business for a new one."),
+    404: (
+        "This page is not here",
+        "The link may be old or not whole. Please ask the business for a new one.",
+    ),
     405: ("That does not work this way", "Go back and try again from the page."),
     429: ("Too many tries", "Wait a minute, then try again."),
     500: ("Something went wrong on our side", "Nothing you did is to blame. Please try again in a minute."),

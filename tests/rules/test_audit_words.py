@@ -26,9 +26,10 @@ def _deeds_of(function: ast.FunctionDef) -> Iterator[str]:
         for constant in ast.walk(call)
     }
     for part in ast.walk(function):
-        if isinstance(part, ast.Constant) and isinstance(part.value, str) and id(part) not in logged:
-            if DEED.fullmatch(part.value) and not part.value.endswith(".html"):
-                yield part.value
+        if not isinstance(part, ast.Constant) or not isinstance(part.value, str) or id(part) in logged:
+            continue
+        if DEED.fullmatch(part.value) and not part.value.endswith(".html"):
+            yield part.value
 
 
 def noted_deeds() -> set[str]:
