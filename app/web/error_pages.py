@@ -40,14 +40,15 @@ GUEST_WORDS = {
 }
 
 
-def _answer(status: int, sentence: str = "", next_step: str | None = None) -> Response:
-    """With the words of that status, but for a sentence and a next step that the failure brings itself."""
+def _answer(status: int, sentence: str = "") -> Response:
     g.failing = status >= 500
     title, step = WORDS.get(status, WORDS[400 if status < 500 else 500])
     is_guest = request.path.startswith(GUEST_PATHS)
     if is_guest:
         title, step = GUEST_WORDS.get(status, (title, step))
-    step = step if next_step is None else next_step
+    if status == 403 and sentence:
+        # A Forbidden says itself who may.
+        step = ""
     if htmx.is_htmx():
         response = make_response("", status)
         response.headers["HX-Reswap"] = "none"
@@ -91,8 +92,7 @@ def set_up(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(NotFound, lambda e: _answer(404))
-    # A Forbidden says itself who may.
-    app.register_error_handler(Forbidden, lambda e: _answer(403, str(e), next_step=""))
+    app.register_error_handler(Forbidden, lambda e: _answer(403, str(e)))
     app.register_error_handler(Invalid, lambda e: _answer(422, str(e)))
     app.register_error_handler(OperationalError, _database)
     app.register_error_handler(DataError, _nonsense)
