@@ -14,6 +14,6 @@ def test_a_reader_elsewhere_sees_their_own_time(open_browser: Open, zone: str, *
     page.goto("/a/harbor-plumbing/inbox?tab=all")
     page.locator(".talk-link", has_text="Jerome Wallace").click()
     expect(page.get_by_label("Message to Jerome Wallace")).to_be_visible()
-    titles = [each.get_attribute("title") or "" for each in page.locator(".bubble time[title]").all()]
+    titles = [each.get_attribute("title") or "" for each in page.locator(".bubble-row time[title]").all()]
     assert len(titles) >= 4
     assert all(each.endswith(f"for you ({zone})") is differs for each in titles), titles
