@@ -45,7 +45,7 @@ def date_and_time(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
     """Mar 3, 2026, 2:00 PM EST: to the minute, as people say it."""
     local = at.astimezone(zone)
     # Babel's medium style shows seconds; only the way it joins a date and a time is wanted of it.
-    joined = get_datetime_format("medium", locale=locale).replace("'", "")
+    joined = str(get_datetime_format("medium", locale=locale)).replace("'", "")
     time_text, date_text = (
         format_time(local, "short", locale=locale),
         format_date(local, "medium", locale=locale),
