@@ -81,7 +81,9 @@ def test_screens_of_a_customer(open_browser: Open) -> None:
     assert not told(found)
 
 
-@pytest.mark.parametrize("address", ["/sign-in", "/reset", "/book/luna-yoga"])
+@pytest.mark.parametrize(
+    "address", ["/sign-in", "/reset", "/book/luna-yoga", "/book/luna-yoga/vinyasa-class/waitlist"]
+)
 def test_a_finger_hits_everything(open_browser: Open, address: str) -> None:
     page = open_browser(width=390, height=780, scripts=False)
     page.goto(address)
