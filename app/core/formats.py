@@ -13,6 +13,7 @@ from babel.dates import (
     format_skeleton,
     format_time,
     format_timedelta,
+    get_datetime_format,
     get_timezone_name,
 )
 from babel.numbers import format_currency, format_decimal
@@ -41,6 +42,21 @@ def zone_name(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
 
 @lru_cache(maxsize=4096)
 def date_and_time(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
+    """Mar 3, 2026, 2:00 PM EST: to the minute, as people say it."""
+    local = at.astimezone(zone)
+    # Babel's medium style shows seconds; only the way it joins a date and a time is wanted of it.
+    joined = str(get_datetime_format("medium", locale=locale)).replace("'", "")
+    time_text, date_text = (
+        format_time(local, "short", locale=locale),
+        format_date(local, "medium", locale=locale),
+    )
+    text = joined.replace("{0}", time_text).replace("{1}", date_text)
+    return f"{text} {zone_name(at, zone, locale)}"
+
+
+@lru_cache(maxsize=4096)
+def date_and_second(at: datetime, zone: ZoneInfo, locale: Locale) -> str:
+    """Mar 3, 2026, 2:00:07 PM EST: for comparing with a log or with what a provider noted."""
     local = at.astimezone(zone)
     return f"{format_datetime(local, 'medium', locale=locale)} {zone_name(at, zone, locale)}"
 

@@ -15,6 +15,7 @@ from sqlalchemy import String, bindparam, select
 from sqlalchemy.orm import joinedload
 
 from app.core import htmx, runtime
+from app.core.clock import now
 from app.core.errors import Invalid, NotFound
 from app.core.request_scope import db
 from app.core.security import public
@@ -120,7 +121,8 @@ def _hosts(calendar: Calendar) -> list[User]:
 def details(business: str, calendar: str) -> Response:
     account, found, picker = _choice(business, calendar)
     starts_at = read_stamp(request.args.get("at", ""))
-    if starts_at is None:
+    # Nobody fills in a form for a time that has gone by, as an old link would have it.
+    if starts_at is None or starts_at <= now():
         return make_response(redirect(picker.url(), 303))
     form = booking_form.blank(found, request.args, picker.zone.key)
     return _form(account, found, picker, starts_at, form)

@@ -30,6 +30,10 @@ class Words:
     def moment(self, at: datetime) -> str:
         return formats.date_and_time(at, self.zone, self.locale)
 
+    def exact(self, at: datetime) -> str:
+        """To the second, for whoever compares with a log."""
+        return formats.date_and_second(at, self.zone, self.locale)
+
     def moment_of(self, iso: str) -> str:
         """A moment kept as text, in what was noted about something."""
         return self.moment(datetime.fromisoformat(iso))

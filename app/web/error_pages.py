@@ -26,17 +26,38 @@ WORDS = {
     ),
 }
 
+# What is said instead to the customers of a business: they have no account here, and nobody to ask but the business.
+GUEST_PATHS = ("/book/", "/b/")
+GUEST_WORDS = {
+    404: (
+        "This page is not here",
+        "The link may be old or not whole. Please ask the business for a new one.",
+    ),
+    405: ("That does not work this way", "Go back and try again from the page."),
+    429: ("Too many tries", "Wait a minute, then try again."),
+    500: ("Something went wrong on our side", "Nothing you did is to blame. Please try again in a minute."),
+    503: ("Back in a moment", "Bookings cannot be reached just now. Please try again in a minute."),
+}
+
 
 def _answer(status: int, sentence: str = "") -> Response:
     _ask_nobody()
     title, step = WORDS.get(status, WORDS[400 if status < 500 else 500])
+    is_guest = request.path.startswith(GUEST_PATHS)
+    if is_guest:
+        title, step = GUEST_WORDS.get(status, (title, step))
+    if status == 403 and sentence:
+        # A Forbidden says itself who may.
+        step = ""
     if htmx.is_htmx():
         response = make_response("", status)
         response.headers["HX-Reswap"] = "none"
         return htmx.toast(response, sentence or f"{title}. {step}", kind="danger")
     if request.accept_mimetypes.best == "application/json":
         return make_response({"error": sentence or title, "next": step}, status)
-    page = render_template("error.html", status=status, title=title, sentence=sentence, next_step=step)
+    page = render_template(
+        "error.html", status=status, title=title, sentence=sentence, next_step=step, is_guest=is_guest
+    )
     return make_response(page, status)
 
 

@@ -1,20 +1,20 @@
 """axe-core on every screen, light and dark, wide and narrow: nothing serious, nothing critical."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
-from playwright.sync_api import Page
 
+from app.models.account import BRAND_COLOURS
 from tests.journeys.conftest import Open, Stack
+from tests.journeys.looks import problems
 
-AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text()
 SIGNED_OUT = (
     "/sign-in",
     "/reset",
     "/book/bright-smile-dental",
     "/book/bright-smile-dental/call-about-a-treatment",
     "/book/luna-yoga/vinyasa-class",
+    "/book/luna-yoga/vinyasa-class/waitlist",
+    "/book/luna-yoga?embed=1",
+    "/book/luna-yoga/private-lesson?embed=1",
 )
 SIGNED_IN = (
     "/agency/accounts",
@@ -45,24 +45,16 @@ SIGNED_IN = (
     "/a/harbor-plumbing/calendar?view=list",
     "/a/harbor-plumbing/bookings",
     "/a/harbor-plumbing/bookings/new",
+    "/a/harbor-plumbing/bookings/waiting",
+    "/a/harbor-plumbing/settings/linked-calendars",
+    "/a/harbor-plumbing/connect/google",
     "/agency/connections",
+    "/agency/operations",
+    "/agency/operations/events",
+    "/agency/operations/texts",
     "/account",
 )
 LOOKS = (("light", 1280), ("dark", 390))
-
-
-def problems(page: Page) -> list[str]:
-    """Serious and critical violations, each with the first element it is about."""
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(AXE)
-    found: list[dict[str, Any]] = page.evaluate(
-        "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
-    )
-    return [
-        f"{each['id']}: {each['help']} ({len(each['nodes'])}×), {each['nodes'][0]['html'][:160]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
@@ -72,6 +64,21 @@ def test_signed_out(open_browser: Open, scheme: str, width: int) -> None:
     for screen in SIGNED_OUT:
         page.goto(screen)
         wrong += [f"{screen}: {each}" for each in problems(page)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_booking_in_every_colour(open_browser: Open, scheme: str, width: int) -> None:
+    """Whatever colour a business chose, its customers can read what is drawn with it."""
+    page = open_browser(width=width, scheme=scheme)
+    wrong = []
+    page.goto("/book/luna-yoga/private-lesson")
+    details = page.locator(".time").first.get_attribute("href") or ""
+    for screen in ("/book/luna-yoga/private-lesson", details):
+        page.goto(screen)
+        for colour in BRAND_COLOURS:
+            page.evaluate("name => { document.documentElement.className = `js brand-${name}`; }", colour)
+            wrong += [f"{screen} in {colour}: {each}" for each in problems(page)]
     assert not wrong, "\n".join(wrong)
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from playwright.sync_api import Locator, Page, expect
 
 from tests.journeys.conftest import Open, Stack
+from tests.journeys.looks import overflow, problems
 from tests.journeys.test_booking import fill_in, first_time, wait_as_people_do
 
 HOST = "eli@demo.test"
@@ -103,11 +104,16 @@ def test_access_is_taken_back_and_given_again_by_a_link(open_browser: Open, stac
     host.goto(f"{SETTINGS}/connections")
     card(host).get_by_role("button", name="Test").click()
     expect(card(host)).to_contain_text("Access withdrawn")
+    assert not problems(host)
     for path in ("calendar", "bookings", "settings/calendars"):
         host.goto(f"/a/harbor-plumbing/{path}")
+        assert not problems(host) and not overflow(host), path
         banner = host.locator(".banner", has_text=f"Access to Google was withdrawn for {HOST}")
         expect(banner).to_contain_text("come in as requests")
         expect(banner.get_by_role("link", name="Reconnect")).to_be_visible()
+    host.goto(f"{SETTINGS}/linked-calendars")
+    expect(host.locator(".notice", has_text="as requests")).to_be_visible()
+    assert not problems(host)
     host.goto("/a/harbor-plumbing/inbox")
     expect(host.locator(".banner", has_text="Google")).to_have_count(0)
 

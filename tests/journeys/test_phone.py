@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.journeys.conftest import Open
+from tests.journeys.looks import overflow
 
 SCREENS = (
     "/agency/accounts",
@@ -28,11 +29,6 @@ SCREENS = (
     "/book/luna-yoga/private-lesson",
     "/account",
 )
-
-
-def overflow(page: Page) -> int:
-    found: int = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-    return found
 
 
 def test_read_and_answer_with_one_thumb(open_browser: Open) -> None:
