@@ -18,7 +18,7 @@ from app.integrations import calendars as outside
 from app.models.booking import Appointment
 from app.models.calendar import Calendar
 from app.web import notices
-from app.web.bookings import clocks
+from app.web.booking_clocks import clocks
 from app.web.calendar_screen import LIVING, Look
 from app.web.context import words
 from app.web.zoned import Zoned, zone_of

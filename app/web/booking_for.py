@@ -26,13 +26,14 @@ from app.models.booking import AppointmentHost, Booking
 from app.models.calendar import Calendar
 from app.models.contact import Contact
 from app.web import notices
-from app.web.bookings import DAYS_OFFERED, read_moment
+from app.web.booking_clocks import read_moment
 from app.web.context import words
 from app.web.typed import whole_number
 from app.web.zoned import Zoned, zone_of
 
 blueprint = Blueprint("booking_for", __name__, url_prefix="/a/<account>/bookings/new")
 LONGEST_KEY = 64
+DAYS_OFFERED = 7
 
 
 @dataclass
@@ -159,7 +160,7 @@ def create(account: str) -> Response:
     notices.say(f"{made.guest_name} is booked for {when}")
     back = request.form.get("back", "")
     own = back.startswith(f"/a/{account}/")
-    return htmx.go_to(back if own else url_for("bookings.show", account=account, booking_id=made.id))
+    return htmx.go_to(back if own else url_for("one_booking.show", account=account, booking_id=made.id))
 
 
 def _again(wrong: dict[str, str], **more: Any) -> Response:

@@ -1,7 +1,7 @@
 """The calendar: appointments and busy times by day, week, month or as a list, in a zone that is named.
 
 What another person's linked calendar says is shown as busy, never with its title. The drawer of an appointment and moving
-it are in appointments.py; everything about one guest's booking is in bookings.py.
+it are in appointments.py; everything about one guest's booking is in one_booking.py.
 """
 
 import re
