@@ -32,7 +32,7 @@ class Appointment(TenantRow, Base):
     ends_at: Mapped[datetime]
     hold_until: Mapped[datetime | None]
     seats: Mapped[int] = mapped_column(default=1, server_default="1")
-    # Rises with every change of time, place or state: iCalendar's SEQUENCE, and which notices are out of date.
+    # Rises with every change of time or state: which of them the event at the provider shows.
     revision: Mapped[int] = mapped_column(default=0, server_default="0")
     location: Mapped[str] = mapped_column(default="", server_default="")
     # Where the event is written, and what is known of it there.
@@ -136,6 +136,9 @@ class Booking(TenantRow, Base):
     notes: Mapped[str] = mapped_column(default="", server_default="")
     # By which calendar files name it, from the first to the last; empty stands for its id.
     uid: Mapped[str] = mapped_column(default="", server_default="")
+    # Rises with every change of this guest's time or state: iCalendar's SEQUENCE, and which notices are out of date. Not the
+    # appointment's, which a guest leaves behind who goes to another one of a class.
+    revision: Mapped[int] = mapped_column(default=0, server_default="0")
     # The same form sent twice makes one booking.
     client_key: Mapped[str]
     price_cents: Mapped[int] = mapped_column(default=0, server_default="0")

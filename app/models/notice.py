@@ -49,7 +49,7 @@ class BookingNotice(TenantRow, Base):
 
     booking_id: Mapped[uuid.UUID]
     rule_id: Mapped[uuid.UUID]
-    # The appointment's revision it was planned for: one that moved is told anew.
+    # The booking's revision it was planned for: one that moved is told anew.
     revision: Mapped[int] = mapped_column(default=0, server_default="0")
     due_at: Mapped[datetime]
     state: Mapped[str] = mapped_column(default="waiting", server_default="waiting")

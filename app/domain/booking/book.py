@@ -148,8 +148,10 @@ def reschedule(
         session.refresh(booking)
         session.refresh(appointment)
         raise _other_times(session, calendar, appointment, starts_at, fresh_busy, at) from None
-    if unreadable and by == "guest" and booking.state == "confirmed":
-        booking.state, booking.request_reason = "requested", "unreadable"
+    asked = _why_asked(calendar, unreadable) if by == "guest" else ""
+    if asked and booking.state == "confirmed":
+        booking.state, booking.request_reason = "requested", asked
+        booking.revision += 1
         steps.follow(session, session.get_one(Appointment, booking.appointment_id), at)
     occasion = "requested" if booking.state == "requested" and by == "guest" else "moved"
     _tell(session, booking, occasion, "moved", actor, at)
@@ -195,13 +197,15 @@ def move(
 def cancel(
     session: Session, booking: Booking, by: By, reason: str = "", *, actor: Actor | None = None
 ) -> None:
-    """Frees the place. A second time it does nothing. Raises Forbidden for a guest who is too late."""
+    """Frees the place. A second time it does nothing. Raises Forbidden for a guest who is too late, Invalid for somebody who
+    did not come."""
     at = now()
     calendar, appointment = _locked(session, booking, at)
     if booking.state == "cancelled":
         return
     if by == "guest":
         need_in_time(calendar, booking, at)
+    steps.need_living(booking)
     steps.drop(session, appointment, booking, by, reason, at)
     _tell(session, booking, "cancelled", "cancelled", actor, at)
     waitlist.wake(session, calendar)
@@ -281,7 +285,7 @@ def may_change(calendar: Calendar, booking: Booking, at: datetime) -> bool:
 
 
 def need_in_time(calendar: Calendar, booking: Booking, at: datetime) -> None:
-    if booking.state in steps.LIVING and not may_change(calendar, booking, at):
+    if booking.state != "cancelled" and not may_change(calendar, booking, at):
         raise Forbidden("It is too late to change this booking here. Please call us.")
 
 

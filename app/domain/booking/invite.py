@@ -1,8 +1,8 @@
-"""An appointment as an iCalendar file (RFC 5545, 5546): for the guest's own calendar, in mails and for download.
+"""A booking as an iCalendar file (RFC 5545, 5546): for the guest's own calendar, in mails and for download.
 
-The UID never changes (events.py says where it comes from) and SEQUENCE follows the appointment's revision, so a calendar
-that took the first file moves or removes the event when it gets the next. Times are UTC: no zone definition can be missing
-or out of date.
+The UID never changes (events.py says where it comes from) and SEQUENCE follows the booking's revision, so a calendar that
+took the first file moves or removes the event when it gets the next. Times are UTC: no zone definition can be missing or out
+of date.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def invite(
     file.add("method", method)
     event = Event()
     event.add("uid", booking.uid or f"{booking.id}@levelhead")
-    event.add("sequence", appointment.revision)
+    event.add("sequence", booking.revision)
     event.add("dtstamp", now().astimezone(UTC))
     event.add("dtstart", appointment.starts_at.astimezone(UTC))
     event.add("dtend", appointment.ends_at.astimezone(UTC))

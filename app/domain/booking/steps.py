@@ -1,7 +1,7 @@
 """The parts that the deeds of book.py have in common: each works under the locks of the hosts and writes without a commit.
 
 The state of an appointment follows from its bookings: confirmed when one of them is, else requested, else held, else
-cancelled. Its revision rises with its time and its state, not with who comes to a class.
+cancelled. Its revision rises with its time and its state, not with who comes to a class; each booking has one of its own.
 """
 
 import uuid
@@ -185,6 +185,7 @@ def settle(
     """Confirmed, or a request with the reason it is one."""
     booking.state, booking.request_reason = ("requested", asked) if asked else ("confirmed", "")
     booking.starts_at, booking.updated_at = appointment.starts_at, at
+    booking.revision += 1
     if calendar.location_kind == "phone" and not appointment.location and booking.guest_phone:
         phone = formats.phone(booking.guest_phone, account.country)
         appointment.location = f"We call {phone}"
@@ -223,6 +224,7 @@ def drop(
     """The place is free again."""
     booking.state, booking.cancelled_by = "cancelled", by
     booking.cancel_reason, booking.updated_at = reason[:500], at
+    booking.revision += 1
     follow(session, appointment, at)
 
 
@@ -243,6 +245,7 @@ def shift(
     for booking in bookings_of(session, appointment, (*LIVING, "held")):
         booking.starts_at = starts_at
         booking.updated_at = at
+        booking.revision += 1
     events.want_event(session, appointment, at)
     session.flush()
 
@@ -257,6 +260,7 @@ def change_class(
     else:
         entered = placing.make(session, calendar, wish, place, "requested", at)
     booking.appointment_id, booking.starts_at, booking.updated_at = entered.id, entered.starts_at, at
+    booking.revision += 1
     follow(session, entered, at)
     follow(session, left, at)
 

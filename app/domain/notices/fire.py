@@ -85,7 +85,7 @@ def _why_not(notice: BookingNotice, rule: NoticeRule, told: Told) -> str:
     booking, appointment, at = told.booking, told.appointment, now()
     if not rule.is_active:
         return "Not sent: this notice was switched off."
-    if notice.revision != appointment.revision and rule.occasion != "cancelled":
+    if notice.revision != booking.revision and rule.occasion != "cancelled":
         return "Not sent: the time of the booking changed."
     if booking.state not in WANTS[rule.occasion]:
         return f"Not sent: the booking is {booking.state.replace('_', ' ')} now."

@@ -45,7 +45,7 @@ def plan_for(session: Session, booking: Booking, occasion: str, at: datetime | N
     at = at or now()
     appointment = session.get_one(Appointment, booking.appointment_id)
     account = session.get_one(Account, booking.account_id)
-    _drop_waiting(session, booking, appointment.revision, occasion, at)
+    _drop_waiting(session, booking, occasion, at)
     wanted = ("reminder", occasion) if occasion in COMING else (occasion,)
     found = rules.in_force(session, account, booking.calendar_id)
     rules_now = [rule for rule in found if rule.occasion in wanted]
@@ -116,7 +116,7 @@ def _row(
         "account_id": booking.account_id,
         "booking_id": booking.id,
         "rule_id": rule.id,
-        "revision": appointment.revision,
+        "revision": booking.revision,
         "due_at": due,
         "state": "skipped" if late else "waiting",
         "outcome": TOO_LATE if late else "",
@@ -124,7 +124,7 @@ def _row(
     }
 
 
-def _drop_waiting(session: Session, booking: Booking, revision: int, occasion: str, at: datetime) -> None:
+def _drop_waiting(session: Session, booking: Booking, occasion: str, at: datetime) -> None:
     """What was planned for an older time, or for a booking that will not be, is not sent."""
     if occasion in OFF:
         outcome = OFF[occasion]
@@ -136,7 +136,7 @@ def _drop_waiting(session: Session, booking: Booking, revision: int, occasion: s
         BookingNotice.booking_id == booking.id, BookingNotice.state == "waiting"
     )
     if occasion == "moved":
-        query = query.where(BookingNotice.revision < revision)
+        query = query.where(BookingNotice.revision < booking.revision)
     # Locked in one order: a worker that fires one of them waits or is waited for.
     ids = session.scalars(query.order_by(BookingNotice.id).with_for_update()).all()
     session.execute(

@@ -22,6 +22,7 @@ from app.models.user import User
 NEW_YORK = ZoneInfo("America/New_York")
 WORKDAYS = {str(day): [["09:00", "17:00"]] for day in range(5)}
 ROSA = Guest("Rosa Alvarez", "rosa@example.com", "+14155550101", "America/New_York")
+SAM = Guest("Sam Otto", "sam@example.com", timezone="America/New_York")
 
 
 def at(hour: int, minute: int = 0, day: int = 3) -> datetime:
