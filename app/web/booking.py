@@ -19,12 +19,11 @@ from app.core.clock import now
 from app.core.errors import Invalid, NotFound
 from app.core.request_scope import db
 from app.core.security import public
-from app.domain.booking import book as booking
 from app.domain.booking import guests, links
 from app.domain.booking.placing import SlotTaken
-from app.integrations import calendars as outside
+from app.integrations import bookings as asked_bookings
 from app.models.account import Account
-from app.models.booking import AppointmentHost, Booking
+from app.models.booking import Booking
 from app.models.calendar import Calendar
 from app.models.user import User
 from app.web import booking_form, public_account
@@ -164,26 +163,10 @@ def _place(
     form: BookingForm,
     client_key: str,
 ) -> Booking:
-    """Holds the time, asks the hosts' calendars, and books. Raises SlotTaken and Invalid."""
+    """Raises SlotTaken and Invalid."""
     guest = guests.checked(account, calendar, form.guest)
-    held = booking.hold(db(), calendar, starts_at, picker.duration, client_key, picker.host_id)
-    appointment_id = held.id
-    people = (
-        db()
-        .scalars(select(AppointmentHost.user_id).where(AppointmentHost.appointment_id == appointment_id))
-        .all()
-    )
-    db().commit()
-    fresh = outside.ask_around(db(), calendar, people, starts_at, picker.duration)
-    made = booking.confirm(
-        db(),
-        appointment_id,
-        guest,
-        client_key=client_key,
-        unreadable=bool(fresh.unreadable),
-        fresh_busy=fresh.busy,
-    )
-    db().commit()
+    wanted = asked_bookings.Form(calendar, starts_at, picker.duration, client_key, picker.host_id)
+    made = asked_bookings.place(db(), wanted, guest)
     log.info("booking.made", account=account.slug, calendar=calendar.slug, state=made.state)
     return made
 

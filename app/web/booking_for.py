@@ -7,11 +7,9 @@ here knows what they do, so notice, horizon and limits do not count, and no requ
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, g, make_response, render_template, request, url_for
-from sqlalchemy import select
 
 from app.core import htmx
 from app.core.clock import now
@@ -21,8 +19,8 @@ from app.core.request_scope import actor, db
 from app.domain import contacts
 from app.domain.booking import book, calendars, offer
 from app.domain.booking.placing import SlotTaken
-from app.integrations import calendars as outside
-from app.models.booking import AppointmentHost, Booking
+from app.integrations import bookings as asked_bookings
+from app.models.booking import Booking
 from app.models.calendar import Calendar
 from app.models.contact import Contact
 from app.web import notices
@@ -190,26 +188,9 @@ def _place(typed: Typed) -> Booking:
     )
     if not guest.name:
         raise Invalid({"name": "Say who comes."})
-    held = book.hold(db(), calendar, typed.wanted, typed.duration, typed.client_key, within_rules=False)
-    appointment_id = held.id
-    people = _hosts_of(appointment_id)
-    db().commit()
-    fresh = outside.ask_around(db(), calendar, people, typed.wanted, typed.duration)
-    made = book.confirm(
-        db(),
-        appointment_id,
-        guest,
-        client_key=typed.client_key,
-        unreadable=bool(fresh.unreadable),
-        fresh_busy=fresh.busy,
-        actor=actor(),
-    )
+    wanted = asked_bookings.Form(calendar, typed.wanted, typed.duration, typed.client_key, within_rules=False)
+    made = asked_bookings.place(db(), wanted, guest, actor())
     if notes := typed.values.get("notes", ""):
         book.note(db(), made, notes)
     db().commit()
     return made
-
-
-def _hosts_of(appointment_id: UUID) -> list[UUID]:
-    query = select(AppointmentHost.user_id).where(AppointmentHost.appointment_id == appointment_id)
-    return list(db().scalars(query))

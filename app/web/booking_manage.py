@@ -203,7 +203,7 @@ def do_move(token: str) -> Response:
             ticket.booking,
             starts_at,
             "guest",
-            unreadable=bool(fresh.unreadable),
+            unreadable=fresh.unreadable,
             fresh_busy=fresh.busy,
         )
     except SlotTaken as taken:

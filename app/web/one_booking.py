@@ -18,7 +18,7 @@ from app.core.clock import now
 from app.core.errors import Invalid, NotFound
 from app.core.request_scope import actor, db
 from app.domain import access
-from app.domain.booking import book, guests, lists, offer, quietly
+from app.domain.booking import book, guests, lists, offer, placing, quietly
 from app.domain.booking.placing import SlotTaken
 from app.domain.notices import lists as notice_lists
 from app.integrations import calendars as outside
@@ -220,7 +220,8 @@ def move(account: str, booking_id: UUID) -> Response:
 
 def _asked_outside(appointment: Appointment, starts_at: datetime) -> outside.FreshBusy:
     """What the hosts' calendars say just now of the wanted time; ends the transaction."""
-    people = [host.user_id for host in appointment.hosts]
     calendar = db().get_one(Calendar, appointment.calendar_id)
+    # In a round robin another host may take it.
+    people = {*placing.hosts_of(db(), calendar), *(host.user_id for host in appointment.hosts)}
     minutes = int((appointment.ends_at - appointment.starts_at) / timedelta(minutes=1))
     return outside.ask_around(db(), calendar, people, starts_at, minutes)

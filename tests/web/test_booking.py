@@ -1,8 +1,9 @@
 """The public booking pages through their front door: picking, the form, and what can go wrong with it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 import time_machine
@@ -13,7 +14,7 @@ from werkzeug.test import TestResponse
 from app.core import tenancy
 from app.domain.booking import book
 from app.integrations import calendars as outside
-from app.models.booking import Appointment, Booking, WaitlistEntry
+from app.models.booking import Appointment, AppointmentHost, Booking, WaitlistEntry
 from app.models.calendar import Calendar
 from app.models.contact import Contact
 from app.models.mail import Mail
@@ -384,3 +385,53 @@ def test_a_full_day_has_a_waiting_list(
     with tenancy.session_for() as session:
         told = session.scalars(select(Mail).where(Mail.recipient == "willa@example.com")).one()
         assert told.subject.startswith("A place is free: Yoga")
+
+
+def test_the_next_host_takes_it_when_the_first_turns_out_to_be_busy(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team = make_calendar(cast, cast.ben, cast.cleo, cast.ana, name="Any dentist", kind="round_robin")
+    start, end = datetime(2026, 3, 5, 14, tzinfo=UTC), datetime(2026, 3, 5, 17, tzinfo=UTC)
+    asked: list[set[UUID]] = []
+
+    def ask(_: object, people: Collection[UUID], *__: object) -> outside.FreshBusy:
+        asked.append(set(people))
+        return outside.FreshBusy(busy=[(one, start, end) for one in people if one in busy])
+
+    monkeypatch.setattr(outside, "ask_free_busy", ask)
+    busy = {cast.ben.id, cast.cleo.id}
+    assert send(client, clock, team).status_code == 303
+    (made,) = bookings(cast)
+    with tenancy.session_for(cast.account.id) as session:
+        hosts = session.scalars(
+            select(AppointmentHost.user_id).where(AppointmentHost.appointment_id == made.appointment_id)
+        ).all()
+        assert (hosts, made.state) == ([cast.ana.id], "confirmed")
+    # The one whose turn it is, then all others at once.
+    assert [len(people) for people in asked] == [1, 2] and set.union(*asked) == busy | {cast.ana.id}
+    # Everybody is busy: it is said once, and the times that are offered instead are others.
+    busy = {cast.ben.id, cast.cleo.id, cast.ana.id}
+    answer = send(client, clock, team, at=QUARTER, email="sam@example.com")
+    assert answer.status_code == 409
+    nearest = re.findall(r'form="details" name="at" value="(\w+)"', answer.text)
+    assert len(nearest) == 3 and all(one >= "20260305T170000Z" for one in nearest), nearest
+    assert len(bookings(cast)) == 1
+
+
+def test_a_move_is_a_request_only_when_its_own_host_cannot_be_read(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team = make_calendar(cast, cast.ben, cast.cleo, name="Any dentist", kind="round_robin")
+    token = send(client, clock, team).location.partition("?")[0]
+    (made,) = bookings(cast)
+    with tenancy.session_for(cast.account.id) as session:
+        query = select(AppointmentHost.user_id).where(AppointmentHost.appointment_id == made.appointment_id)
+        host = session.scalars(query).one()
+    for unreadable, at, state in (
+        ({cast.ben.id, cast.cleo.id} - {host}, QUARTER, "confirmed"),
+        ({host}, TEN, "requested"),
+    ):
+        fresh = outside.FreshBusy(unreadable=frozenset(unreadable))
+        monkeypatch.setattr(outside, "ask_free_busy", lambda *_, fresh=fresh: fresh)
+        assert client.post(f"{token}/move/confirm", data={"at": at}).status_code == 303
+        assert bookings(cast)[0].state == state

@@ -123,11 +123,12 @@ def reschedule(
     *,
     actor: Actor | None = None,
     within_rules: bool | None = None,
-    unreadable: bool = False,
+    unreadable: Collection[uuid.UUID] = (),
     fresh_busy: Sequence[Busy] = (),
 ) -> Booking:
     """The same length at another time; the same host if free, and in a class only this guest. Guests keep to the rules;
-    hosts only to what is free, unless `within_rules` says otherwise. Raises SlotTaken, Forbidden, Invalid."""
+    hosts only to what is free, unless `within_rules` says otherwise. `unreadable` are people whose calendars could not be
+    read just now: with one of them as host it is a request. Raises SlotTaken, Forbidden, Invalid."""
     at = now()
     calendar = session.get_one(Calendar, booking.calendar_id)
     appointment = session.get_one(Appointment, booking.appointment_id)
@@ -148,11 +149,13 @@ def reschedule(
         session.refresh(booking)
         session.refresh(appointment)
         raise _other_times(session, calendar, appointment, starts_at, fresh_busy, at) from None
-    asked = _why_asked(calendar, unreadable) if by == "guest" else ""
+    appointment = session.get_one(Appointment, booking.appointment_id)
+    unread = not set(unreadable).isdisjoint(steps.people_of(session, appointment))
+    asked = _why_asked(calendar, unread) if by == "guest" else ""
     if asked and booking.state == "confirmed":
         booking.state, booking.request_reason = "requested", asked
         booking.revision += 1
-        steps.follow(session, session.get_one(Appointment, booking.appointment_id), at)
+        steps.follow(session, appointment, at)
     occasion = "requested" if booking.state == "requested" and by == "guest" else "moved"
     _tell(session, booking, occasion, "moved", actor, at)
     waitlist.wake(session, calendar)
