@@ -6,7 +6,7 @@ from sqlalchemy import text
 from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
 from app.core.ids import parse_id
-from app.domain.booking import holds, waitlist
+from app.domain.booking import holds, waitlist_offers
 from app.models.account import Account
 from workers import stopping
 
@@ -37,7 +37,7 @@ def offer_places(account_id: str, calendar_id: str) -> None:
         return
     with tenancy.session_for(account) as session:
         found = session.get(Account, account)
-        told = waitlist.offer_places(session, found, calendar) if found is not None else 0
+        told = waitlist_offers.offer_places(session, found, calendar) if found is not None else 0
         session.commit()
     if told:
         log.info("waitlist.told", calendar=calendar_id, people=told)

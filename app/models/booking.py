@@ -172,8 +172,14 @@ class WaitlistEntry(TenantRow, Base):
     wanted_until: Mapped[datetime]
     duration: Mapped[int]
     guest_timezone: Mapped[str] = mapped_column(default="UTC", server_default="UTC")
+    # Where they asked to be told; both empty for those who came before this was kept.
+    guest_email: Mapped[str] = mapped_column(default="", server_default="")
+    guest_phone: Mapped[str] = mapped_column(default="", server_default="")
     state: Mapped[str] = mapped_column(default="waiting", server_default="waiting")
     offered_at: Mapped[datetime | None]
+    # A place is free for them, and they could not be told: somebody has to call, and this is why.
+    call_since: Mapped[datetime | None]
+    call_reason: Mapped[str] = mapped_column(default="", server_default="")
     booking_id: Mapped[uuid.UUID | None]
 
     __table_args__ = (

@@ -93,7 +93,7 @@ def index(account: str) -> Response:
         "nav": "bookings",
     }
     if not htmx.is_htmx():
-        waiting = waitlist.count_waiting(db())
+        waiting, values["to_call"] = waitlist.counts(db())
         keeps_lists = any(each.has_waitlist for each in values["calendars"].values())
         shown = waiting if waiting or keeps_lists else None
         values["tab_items"] = tab_items(view, lists.count_requests(db(), now()), shown, view.tab)

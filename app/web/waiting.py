@@ -48,9 +48,23 @@ def index(account: str) -> str:
         keeps_lists=any(each.has_waitlist and each.archived_at is None for each in calendars.values()),
         tab_items=bookings.tab_items(View(), lists.count_requests(db(), now()), len(rows), "waiting"),
         dates_of=dates_of,
+        now=now(),
         zoned=Zoned(g.account.zone, words().locale),
         nav="bookings",
     )
+
+
+@blueprint.post("/<uuid:entry_id>/called")
+def called(account: str, entry_id: UUID) -> Response:
+    """Somebody whom we could not tell was called."""
+    entry = waitlist.get(db(), entry_id)
+    waitlist.told_by_hand(db(), entry)
+    contact = db().get_one(Contact, entry.contact_id)
+    db().commit()
+    notices.say(
+        f"{contact.name or 'They'} counts as told. If nothing is booked in two hours, the next one is."
+    )
+    return htmx.go_to(url_for(".index", account=account))
 
 
 @blueprint.post("/<uuid:entry_id>/leave")

@@ -1,6 +1,6 @@
 """Waiting for a place, being told in order, and what the sweep ends."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 import time_machine
@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from app.core import jobs, runtime
 from app.core.clock import now
 from app.core.errors import Invalid
-from app.domain import contact_points, contacts, mails
-from app.domain.booking import book, holds, waitlist
+from app.domain import consent, contact_points, contacts, mails
+from app.domain.booking import book, holds, waitlist, waitlist_offers
 from app.domain.booking.guests import Guest
+from app.models.account import Account
 from app.models.booking import Appointment, Booking, WaitlistEntry
 from app.models.calendar import Calendar
 from app.models.mail import Mail
@@ -21,6 +22,7 @@ from tests.conftest import run_jobs
 from tests.domain.booking import rows
 from tests.domain.booking.rows import at
 from tests.factories import Cast, make_contact
+from tests.web.inbox_rows import connect
 from workers import housekeeping, schedule
 
 
@@ -89,7 +91,7 @@ def test_who_does_not_book_makes_way_for_the_next(inside: Session, full: Calenda
         join(inside, cast, full, "Xia")
     cancel(inside, "Una")
     work()
-    with time_machine.travel(now() + waitlist.OFFER_LASTS + timedelta(minutes=1), tick=False):
+    with time_machine.travel(now() + waitlist_offers.OFFER_LASTS + timedelta(minutes=1), tick=False):
         housekeeping.each_minute()
         work()
         assert mailed(inside) == ["wes@example.com", "xia@example.com"]
@@ -162,3 +164,103 @@ def test_holds_that_ran_out_are_swept_and_forgotten(inside: Session, calendar: C
     with time_machine.travel(now() + timedelta(days=2), tick=False):
         assert holds.forget_expired(inside, now()) == 1
     assert inside.scalars(select(Message)).all() == []
+
+
+def wait_by_phone(session: Session, cast: Cast, calendar: Calendar, name: str, phone: str) -> WaitlistEntry:
+    return join(session, cast, calendar, name, email="", phone=phone)
+
+
+def lines_for(session: Session, entry: WaitlistEntry) -> list[Message]:
+    return list(session.scalars(select(Message).where(Message.contact_id == entry.contact_id)))
+
+
+def test_whom_we_cannot_tell_is_to_be_called_and_holds_nobody_up(
+    inside: Session, full: Calendar, cast: Cast
+) -> None:
+    first = wait_by_phone(inside, cast, full, "Pia", "+14155550171")
+    with time_machine.travel(now() + timedelta(minutes=1), tick=False):
+        second = join(inside, cast, full, "Xia")
+    cancel(inside, "Una")
+    for _ in range(3):
+        work()
+        housekeeping.each_minute()
+    inside.refresh(first)
+    inside.refresh(second)
+    assert (first.state, first.offered_at, first.call_since) == ("waiting", None, now())
+    assert second.state == "offered" and mailed(inside) == ["xia@example.com"]
+    assert first.call_reason == "No number is connected to send texts from."
+    (line,) = lines_for(inside, first)
+    assert line.kind == "event" and "Please call" in line.body and "No number" in line.body
+    assert waitlist.counts(inside) == (2, 1)
+    # Who was called counts as told: there is no place left for a third.
+    waitlist.told_by_hand(inside, first)
+    third = join(inside, cast, full, "Yul")
+    work()
+    inside.refresh(third)
+    assert (first.state, first.call_since, third.state) == ("offered", None, "waiting")
+
+
+def test_nobody_is_called_for_a_place_that_is_gone(inside: Session, full: Calendar, cast: Cast) -> None:
+    entry = wait_by_phone(inside, cast, full, "Pia", "+14155550171")
+    cancel(inside, "Una")
+    work()
+    inside.refresh(entry)
+    assert entry.call_since is not None
+    rows.book_it(inside, full, at(10), Guest("Zoe", "zoe@example.com"))
+    housekeeping.each_minute()
+    work()
+    inside.refresh(entry)
+    assert (entry.state, entry.call_since, entry.call_reason) == ("waiting", None, "")
+
+
+def test_with_a_number_connected_they_are_texted_once(inside: Session, full: Calendar, cast: Cast) -> None:
+    connect(cast.account)
+    entry = wait_by_phone(inside, cast, full, "Pia", "+14155550171")
+    with time_machine.travel(at(12, day=2), tick=False):
+        cancel(inside, "Una")
+        work()
+        work()
+        inside.refresh(entry)
+        assert (entry.state, entry.offered_at, entry.call_since) == ("offered", now(), None)
+    (text,) = [line for line in lines_for(inside, entry) if line.kind == "message"]
+    assert text.address == "+14155550171" and "a place is free" in text.body and "\u202f" not in text.body
+
+
+def test_a_text_that_waits_for_the_morning_counts_from_then(
+    inside: Session, full: Calendar, cast: Cast
+) -> None:
+    account = inside.get_one(Account, cast.account.id)
+    account.quiet_from, account.quiet_until = time(21), time(8)
+    inside.commit()
+    connect(cast.account)
+    entry = wait_by_phone(inside, cast, full, "Pia", "+12125550171")
+    with time_machine.travel(at(23, day=2), tick=False):
+        cancel(inside, "Una")
+        work()
+        inside.refresh(entry)
+        assert (entry.state, entry.offered_at) == ("offered", at(8, day=3))
+
+
+def test_who_said_stop_is_called_and_sent_nothing(inside: Session, full: Calendar, cast: Cast) -> None:
+    connect(cast.account)
+    entry = wait_by_phone(inside, cast, full, "Pia", "+14155550171")
+    consent.record(
+        inside, address="+14155550171", state="opted_out", source="keyword", wording="STOP", at=now()
+    )
+    inside.commit()
+    with time_machine.travel(at(12, day=2), tick=False):
+        cancel(inside, "Una")
+        for _ in range(3):
+            work()
+            housekeeping.each_minute()
+    inside.refresh(entry)
+    assert entry.state == "waiting" and entry.call_since is not None and entry.call_reason
+    assert [line.kind for line in lines_for(inside, entry)] == ["event"]
+
+
+def test_they_are_told_where_they_asked_to_be(inside: Session, full: Calendar, cast: Cast) -> None:
+    make_contact(cast.account, "Pia", "+14155550171")
+    join(inside, cast, full, "Pia", email="pia@example.com", phone="+14155550171")
+    cancel(inside, "Una")
+    work()
+    assert mailed(inside) == ["pia@example.com"]
