@@ -2,6 +2,7 @@
 
 from datetime import date as Date
 from datetime import datetime, time
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from babel.dates import (
     get_datetime_format,
     get_timezone_name,
 )
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, get_currency_precision
 
 from app.core.clock import now
 
@@ -129,6 +130,12 @@ def money_micros(micros: int, currency: str, locale: Locale) -> str:
     decimals = 2 if micros % 10_000 == 0 else 4
     amount = micros / 1_000_000
     return format_currency(amount, currency, f"¤#,##0.{'0' * decimals}", locale=locale, currency_digits=False)
+
+
+def price(minor_units: int, currency: str, locale: Locale) -> str:
+    """What a price in the smallest units of its currency is for people there: 25,00 €, ¥5,000."""
+    amount = Decimal(minor_units).scaleb(-get_currency_precision(currency))
+    return format_currency(amount, currency, locale=locale)
 
 
 def number(value: int | float, locale: Locale) -> str:

@@ -61,6 +61,9 @@ class Words:
     def money(self, micros: int, currency: str) -> str:
         return formats.money_micros(micros, currency, self.locale)
 
+    def price(self, minor_units: int, currency: str) -> str:
+        return formats.price(minor_units, currency, self.locale)
+
     def number(self, value: int | float) -> str:
         return formats.number(value, self.locale)
 

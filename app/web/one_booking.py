@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.numbers import get_currency_precision
 from flask import Blueprint, Response, g, make_response, render_template, request, url_for
 from sqlalchemy.orm import joinedload
 
@@ -62,7 +61,6 @@ def _page(booking: Booking, **more: Any) -> str:
         "notices": notice_lists.of_booking(db(), booking.id),
         "zoned": Zoned(g.account.zone, words().locale),
         "is_over": appointment.starts_at <= now(),
-        "price_micros": booking.price_cents * 10 ** (6 - get_currency_precision(booking.currency)),
         "wrong": {},
         "nav": "bookings",
         **more,
