@@ -99,7 +99,7 @@ def pick(business: str, calendar: str) -> str:
         duration=picker.duration,
         hosts=_hosts(found),
         zone_options=zone_options(picker.zone),
-        zone_was_asked="zone" in request.args,
+        zone_was_asked=picker.zone_is_chosen,
     )
 
 

@@ -28,7 +28,7 @@ from app.web.typed import whole_number
 from app.web.zone_choice import zone_label, zone_names
 
 # What a link may put into the form before anybody typed, and what is carried from step to step.
-PREFILLED = ("name", "email", "phone", "notes", "utm_source", "utm_medium", "utm_campaign")
+PREFILLED = ("name", "email", "phone", "others", "notes", "utm_source", "utm_medium", "utm_campaign")
 STAMP = "%Y%m%dT%H%M%SZ"
 PLAIN_IN_QUERIES = "!$'()*,/:;?@"
 
@@ -53,6 +53,11 @@ class Time:
     url: str
     seats_left: int
     stamp: str
+
+
+def prefilled_of(calendar: Calendar) -> list[str]:
+    """Questions go by their key with q_ before it, as they are called in the form."""
+    return [*PREFILLED, *(f"q_{question['key']}" for question in calendar.questions)]
 
 
 def stamp_of(at: datetime) -> str:
@@ -87,6 +92,8 @@ class Picker:
     carried: dict[str, str] = field(default_factory=dict)
     moving: str = ""
     is_embedded: bool = False
+    # Somebody chose the zone, or a script saw it: then it stays, even if it is the business's own.
+    zone_is_chosen: bool = False
     at: datetime = field(default_factory=now)
     # The appointment that is moved does not stand in its own way.
     but: Appointment | None = None
@@ -219,7 +226,7 @@ class Picker:
             "day": self.chosen,
             "duration": self.duration if self.duration != self.calendar.durations[0] else None,
             "host": self.host_id,
-            "zone": self.zone.key if self.zone.key != self.account.zone.key else None,
+            "zone": self.zone.key if self.zone_is_chosen else None,
             "embed": "1" if self.is_embedded else None,
             **self.carried,
             **other,
@@ -297,7 +304,8 @@ def picker_for(
         host_id if host_id in hosts and calendar.lets_choose_host else None,
         month,
         chosen,
-        {name: args[name][:300] for name in PREFILLED if args.get(name)},
+        {name: args[name][:300] for name in prefilled_of(calendar) if args.get(name)},
         moving,
         args.get("embed") == "1",
+        args.get("zone") == zone.key and not calendar.zone_locked,
     )

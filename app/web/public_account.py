@@ -72,5 +72,13 @@ def finish(response: Response) -> Response:
     return compress.gzipped(response)
 
 
-# What somebody may show inside a site of their own: picking, filling in, and the word that it is done.
-FRAMEABLE = {"booking.catalogue", "booking.pick", "booking.details", "booking.book", "booking_manage.show"}
+# What somebody may show inside a site of their own: picking, filling in, waiting, and the word that it is done.
+FRAMEABLE = {
+    "booking.catalogue",
+    "booking.pick",
+    "booking.details",
+    "booking.book",
+    "booking_waitlist.ask",
+    "booking_waitlist.join",
+    "booking_manage.show",
+}

@@ -13,19 +13,18 @@ from app.core.clock import now
 @lru_cache(maxsize=1)
 def zone_names() -> frozenset[str]:
     return frozenset(
-        name
-        for name in available_timezones()
-        if "/" in name and not name.startswith(("Etc/", "posix/", "right/"))
+        name for name in available_timezones() if "/" in name and not name.startswith(("posix/", "right/"))
     ) | {"UTC"}
 
 
 def zone_label(zone: ZoneInfo, at: datetime) -> str:
-    """New York (GMT−5)"""
+    """New York (GMT−5); what has no city of its own is its offset alone."""
     city = zone.key.rpartition("/")[2].replace("_", " ")
     minutes = int((at.astimezone(zone).utcoffset() or timedelta()).total_seconds() // 60)
     sign = "+" if minutes >= 0 else "−"
     hours, rest = divmod(abs(minutes), 60)
-    return f"{city} (GMT{sign}{hours}{f':{rest:02}' if rest else ''})"
+    offset = f"GMT{sign}{hours}{f':{rest:02}' if rest else ''}"
+    return offset if zone.key.startswith("Etc/") else f"{city} ({offset})"
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from app.core import tenancy
 from app.domain.booking import book
 from app.integrations import calendars as outside
+from app.models.account import Account
 from app.models.booking import Appointment, AppointmentHost, Booking, WaitlistEntry
 from app.models.calendar import Calendar
 from app.models.contact import Contact
@@ -435,3 +436,62 @@ def test_a_move_is_a_request_only_when_its_own_host_cannot_be_read(
         monkeypatch.setattr(outside, "ask_free_busy", lambda *_, fresh=fresh: fresh)
         assert client.post(f"{token}/move/confirm", data={"at": at}).status_code == 303
         assert bookings(cast)[0].state == state
+
+
+def test_prices_are_written_as_their_currency_is(client: FlaskClient, cast: Cast) -> None:
+    visit = make_calendar(cast, price_cents=5000, currency="JPY")
+    for path in (page_of(visit), "/book/bright-dental"):
+        assert "¥5,000" in client.get(path).text, path
+    with tenancy.session_for(cast.account.id) as session:
+        session.get_one(Account, cast.account.id).locale = "de_DE"
+        session.get_one(Calendar, visit.id).currency = "EUR"
+        session.commit()
+    assert "50,00\xa0€" in client.get(page_of(visit)).text
+
+
+def test_a_chosen_zone_stays_even_if_it_is_the_one_of_the_business(
+    client: FlaskClient, visit: Calendar
+) -> None:
+    first = client.get(page_of(visit)).text
+    assert "data-detect" in first and not re.search("[?;]zone=", first)
+    chosen = client.get(page_of(visit), query_string={"zone": "America/New_York"}).text
+    assert "data-detect" not in chosen
+    links = re.findall(r'href="(/book/bright-dental/first-visit[^"]+)"', chosen)
+    assert links and all("zone=America/New_York" in one for one in links)
+    details = client.get(next(one for one in links if "details" in one).replace("&amp;", "&")).text
+    back = re.search(r'href="(/book/bright-dental/first-visit\?[^"]+)"', details)
+    assert back and "zone=America/New_York" in back[1]
+
+
+def test_zones_are_known_by_the_names_that_browsers_use(client: FlaskClient, visit: Calendar) -> None:
+    for name, label in (
+        ("Asia/Calcutta", "Calcutta (GMT+5:30)"),
+        ("Asia/Katmandu", "Katmandu (GMT+5:45)"),
+        ("Australia/Lord_Howe", "Lord Howe (GMT+11)"),
+        ("Etc/GMT-5", "GMT+5"),
+        ("UTC", "UTC (GMT+0)"),
+    ):
+        text = client.get(page_of(visit), query_string={"zone": name, "day": "2026-03-05"}).text
+        assert f'data-zone-name="{name}" data-zone-label="{label}"' in text, name
+        assert f'<option value="{name}" selected>' in text, name
+
+
+def test_the_waiting_list_can_be_joined_inside_a_frame(client: FlaskClient, cast: Cast) -> None:
+    waited = make_calendar(cast, has_waitlist=True)
+    framed = client.get(page_of(waited, "/waitlist"), query_string={"embed": "1", "day": "2026-03-05"})
+    assert "frame-ancestors *" in framed.headers["Content-Security-Policy"]
+    assert "embed=1" in framed.text
+    alone = client.get(page_of(waited, "/waitlist"), query_string={"day": "2026-03-05"})
+    assert "frame-ancestors 'none'" in alone.headers["Content-Security-Policy"]
+
+
+def test_answers_of_a_link_reach_the_form(client: FlaskClient, cast: Cast) -> None:
+    asks = [{"key": "qa1", "label": "Insurance?", "kind": "text", "required": True, "options": []}]
+    visit = make_calendar(cast, questions=asks, max_guests=2)
+    query = {"q_qa1": "Blue & Cross", "others": "pat@example.com", "q_other": "no", "day": "2026-03-05"}
+    first = client.get(page_of(visit), query_string=query).text
+    assert "q_other" not in first
+    found = re.search(r'href="([^"]+/details[^"]+)"', first)
+    assert found
+    form = client.get(found[1].replace("&amp;", "&")).text
+    assert 'value="Blue &amp; Cross"' in form and "pat@example.com" in form
