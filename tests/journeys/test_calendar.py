@@ -1,6 +1,7 @@
 """The host's calendar in a real browser: the drawer, dragging with its question and the way back, keys, and no scripts."""
 
 import re
+from datetime import date, timedelta
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -89,3 +90,63 @@ def test_without_scripts(open_browser: Open) -> None:
     rows = plain.locator("#day-6 input").count()
     plain.get_by_role("button", name="Add hours on Sunday").click()
     expect(plain.locator("#day-6 input")).to_have_count(rows + 2)
+
+
+class Finger:
+    """One finger on the screen, as the browser itself hears it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.session = page, page.context.new_cdp_session(page)
+
+    def _send(self, kind: str, *points: tuple[float, float]) -> None:
+        listed = [{"x": x, "y": y} for x, y in points]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": listed})
+
+    def drag(self, x: float, y: float, down: float, *, hold_ms: int) -> None:
+        self._send("touchStart", (x, y))
+        self.page.wait_for_timeout(hold_ms)
+        for step in range(1, 9):
+            self._send("touchMove", (x, y + down * step / 8))
+            self.page.wait_for_timeout(20)
+        self._send("touchEnd")
+
+
+def test_a_finger_scrolls_at_once_and_drags_after_a_moment(open_browser: Open) -> None:
+    page = open_browser("eli", width=390, height=780)
+    # On a phone the week is a list: the day with the booking is opened.
+    in_a_week = date.today() + timedelta(days=7)
+    page.goto(f"{HOME}/calendar?on={in_a_week}")
+    days = page.locator(".cal-block[data-move-url]").evaluate_all(
+        "blocks => blocks.map((block) => block.closest('.cal-column').dataset.date)"
+    )
+    page.goto(f"{HOME}/calendar?view=day&on={days[0]}")
+    block = page.locator(".cal-block[data-move-url]").first
+    block.scroll_into_view_if_needed()
+    box = block.bounding_box()
+    hours = page.locator(".cal-scroll")
+    assert box
+    finger, x, y = Finger(page), box["x"] + 20, box["y"] + 8
+
+    before = hours.evaluate("(hours) => hours.scrollTop")
+    finger.drag(x, y, -120, hold_ms=0)
+    page.wait_for_timeout(300)
+    assert hours.evaluate("(hours) => hours.scrollTop") != before
+    expect(page.locator(".is-ghost")).to_have_count(0)
+    expect(page.locator("#drawer")).not_to_be_visible()
+
+    hours.evaluate("(hours, top) => { hours.scrollTop = top; }", before)
+    finger.drag(x, y, 90, hold_ms=700)
+    drawer = page.locator("#drawer")
+    expect(drawer.get_by_role("heading", name=re.compile("Move .*"))).to_be_visible()
+    assert hours.evaluate("(hours) => hours.scrollTop") == before
+    expect(drawer.get_by_role("checkbox")).to_be_checked()
+    drawer.get_by_role("button", name="Move").click()
+    toast = page.locator(".toast-card").first
+    expect(toast).to_contain_text("Moved to")
+    toast.get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast-card").first).to_contain_text("Moved to")
+
+    # A tap still opens it.
+    page.goto(f"{HOME}/calendar?view=day&on={days[0]}")
+    page.locator(".cal-block[data-move-url]").first.tap()
+    expect(drawer).to_contain_text("Open the booking")
