@@ -56,15 +56,19 @@ def _drawer(found: Appointment, **more: Any) -> str:
 
 
 def _moved_to(found: Appointment, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The new time: wall time in the zone of the screen. Raises Invalid for to."""
+    """The new time: wall time in the zone of the screen, or a moment where the way back of a move gives one, since an hour
+    may come twice. Raises Invalid for to."""
     try:
         wall = datetime.fromisoformat(request.values.get("to", ""))
     except ValueError as error:
         raise Invalid({"to": "Give a date and a time."}) from error
-    if wall.tzinfo is not None or not 2000 < wall.year < 2100:
+    if not 2000 < wall.year < 2100:
         raise Invalid({"to": "Give a date and a time."})
-    starts_at = wall.replace(tzinfo=zone)
-    if starts_at.astimezone(ZoneInfo("UTC")).astimezone(zone).replace(tzinfo=None) != wall:
+    starts_at = wall.astimezone(zone) if wall.tzinfo else wall.replace(tzinfo=zone)
+    if (
+        not wall.tzinfo
+        and starts_at.astimezone(ZoneInfo("UTC")).astimezone(zone).replace(tzinfo=None) != wall
+    ):
         raise Invalid({"to": "The clocks skip this time on that day."})
     return starts_at, starts_at + (found.ends_at - found.starts_at)
 
@@ -147,8 +151,7 @@ def _after_move(account: str, found: Appointment, look: Look, before: datetime) 
     told = request.form.get("tell") == "1"
     text = f"Moved to {zoned.moment(found.starts_at)}. {'The guest is told.' if told else 'The guest is not told.'}"
     back = url_for(".move", account=account, appointment_id=found.id, zone=look.zone.key)
-    old = before.astimezone(look.zone).replace(tzinfo=None).isoformat(timespec="minutes")
-    fields = {"to": old, "tell": "1" if told else ""}
+    fields = {"to": before.isoformat(), "tell": "1" if told else ""}
     notices.say(text, undo_url=back if before > now() else "", undo_fields=fields)
     return htmx.go_to(look.url(on=zoned.date(found.starts_at)))
 

@@ -14,7 +14,7 @@ from app.core.errors import Invalid
 from app.core.ids import parse_id
 from app.core.request_scope import actor, db
 from app.domain import access
-from app.domain.booking import calendars, schedules
+from app.domain.booking import calendars, questions, schedules
 from app.models.calendar import QUESTION_KINDS, Calendar
 from app.web import notices
 from app.web.calendar_forms import (
@@ -207,7 +207,7 @@ def set_questions(account: str, calendar_id: UUID) -> Response:
     if deed != "save":
         return make_response(_page(calendar, "questions", questions=edited(typed, deed), unsaved=True))
     try:
-        calendars.set_questions(db(), actor(), calendar, typed)
+        questions.set_questions(db(), actor(), calendar, typed)
     except Invalid as error:
         db().rollback()
         page = _page(

@@ -1,6 +1,7 @@
 """The host's side of bookings: accept, decline, move, cancel, no-show, notes, booking for somebody, the calendar screen."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -185,6 +186,22 @@ def test_a_time_that_the_clocks_skip_is_refused(client: FlaskClient, cast: Cast,
         move = f"{HOME}/calendar/appointments/{booking.appointment_id}/move"
         answer = client.post(move, data={"to": "2027-03-14T02:30"})
         assert answer.status_code == 422 and "The clocks skip this time" in answer.text
+
+
+def test_the_way_back_into_an_hour_that_comes_twice(
+    client: FlaskClient, cast: Cast, calendar: Calendar
+) -> None:
+    """New York has 1:30 twice on the first of November; the booking was on the second of them."""
+    with time_machine.travel("2026-10-30 12:00 +0000", tick=False):
+        second = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+        booking = make_booking(cast, calendar, second)
+        sign_in(client, cast.cleo)
+        move = f"{HOME}/calendar/appointments/{booking.appointment_id}/move"
+        done = client.post(move, data={"to": "2026-11-01T05:00"}, follow_redirects=True).text
+        back = dict(re.findall(r'name="(to|tell)" value="([^"]*)"', done))
+        assert stored(cast, booking).starts_at == datetime(2026, 11, 1, 10, tzinfo=UTC)
+        client.post(move, data=back)
+        assert stored(cast, booking).starts_at == second
 
 
 def test_no_show_and_came_after_all(client: FlaskClient, cast: Cast, calendar: Calendar) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.commands.demo.businesses import Business
 from app.core.actor import Actor
 from app.core.clock import now
-from app.domain.booking import book, calendars, offer, schedules
+from app.domain.booking import book, calendars, offer, questions, schedules
 from app.domain.booking.calendars import HostWish
 from app.domain.booking.guests import Guest
 from app.models.account import Account
@@ -168,7 +168,7 @@ def _calendar(
         for label, kind, options in bookable.questions
     ]
     if asked:
-        calendars.set_questions(session, actor, calendar, asked)
+        questions.set_questions(session, actor, calendar, asked)
     if bookable.hours:
         hours = _hours(session, actor, account, f"{bookable.name}: times", bookable.hours)
         wishes = [HostWish(user_id, hours.id) for user_id in hosts]

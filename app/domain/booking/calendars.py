@@ -4,13 +4,12 @@ An archived calendar keeps its bookings and its name in old links, is not offere
 """
 
 import re
-import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from app.core.actor import Actor
@@ -18,12 +17,12 @@ from app.core.clock import now
 from app.core.errors import Invalid, NotFound
 from app.core.folding import clean, fold
 from app.domain import access, audit
-from app.domain.booking import schedules
+from app.domain.booking import schedules, waitlist
 from app.domain.booking.calendar_parts import DAY, LONGEST_DURATION, LONGEST_NAME, Basics, Part
 from app.models.account import Account
+from app.models.booking import Appointment
 from app.models.calendar import (
     CALENDAR_KINDS,
-    QUESTION_KINDS,
     Calendar,
     CalendarHost,
 )
@@ -31,8 +30,6 @@ from app.models.schedule import Schedule
 
 MOST_CALENDARS = 100
 MOST_HOSTS = 100
-MOST_QUESTIONS = 20
-MOST_OPTIONS = 30
 # What differs from the table's own defaults.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "personal": {},
@@ -152,7 +149,8 @@ def free_slug(session: Session, name: str) -> str:
 
 
 def change(session: Session, actor: Actor, calendar: Calendar, part: Part) -> None:
-    """Raises Invalid with a sentence by field. Bookings that stand are not touched."""
+    """Raises Invalid with a sentence by field. Bookings that stand are not touched; classes to come have as many seats as are
+    said now, those that are taken stay so."""
     wrong = part.check(calendar)
     if isinstance(part, Basics) and "slug" not in wrong and part.slug != calendar.slug:
         taken = select(Calendar.id).where(Calendar.slug == part.slug, Calendar.id != calendar.id)
@@ -163,6 +161,8 @@ def change(session: Session, actor: Actor, calendar: Calendar, part: Part) -> No
     changed = [each.name for each in fields(part) if getattr(calendar, each.name) != getattr(part, each.name)]
     for name in changed:
         setattr(calendar, name, getattr(part, name))
+    if "seats" in changed:
+        _reseat(session, calendar)
     if changed:
         audit.note(
             session,
@@ -173,6 +173,12 @@ def change(session: Session, actor: Actor, calendar: Calendar, part: Part) -> No
             fields=", ".join(changed),
         )
     session.flush()
+
+
+def _reseat(session: Session, calendar: Calendar) -> None:
+    coming = (Appointment.calendar_id == calendar.id, Appointment.starts_at > now())
+    session.execute(update(Appointment).where(*coming).values(seats=calendar.seats))
+    waitlist.wake(session, calendar)
 
 
 @dataclass
@@ -225,46 +231,6 @@ def set_hosts(
         host.is_fallback, host.position = wish.is_fallback, position
     names = ", ".join(people[user_id].name for user_id in by_user)
     audit.note(session, actor, "calendar.hosts", calendar.name, account_id=calendar.account_id, hosts=names)
-    session.flush()
-
-
-def set_questions(
-    session: Session, actor: Actor, calendar: Calendar, typed: Sequence[dict[str, Any]]
-) -> None:
-    """[{key, label, kind, required, options}]; a new question has no key yet. Raises Invalid for label.<n> and options.<n>."""
-    wrong: dict[str, str] = {}
-    found: list[dict[str, Any]] = []
-    if len(typed) > MOST_QUESTIONS:
-        wrong[""] = f"Ask {MOST_QUESTIONS} questions at most; people give up on long forms."
-    keys = {str(each.get("key") or "") for each in calendar.questions}
-    for number, each in enumerate(typed):
-        label = clean(str(each.get("label", "")))
-        kind = each.get("kind")
-        options = list(dict.fromkeys(filter(None, (clean(one) for one in each.get("options", [])))))
-        if not label or len(label) > 200:
-            wrong[f"label.{number}"] = "Write the question, in at most 200 characters."
-        if kind not in QUESTION_KINDS:
-            wrong[f"kind.{number}"] = "Choose how it is answered."
-        if kind == "choice" and not 2 <= len(options) <= MOST_OPTIONS:
-            wrong[f"options.{number}"] = f"List 2 to {MOST_OPTIONS} answers, one per line."
-        elif any(len(one) > 100 for one in options):
-            wrong[f"options.{number}"] = "Keep each answer within 100 characters."
-        key = each.get("key")
-        if key not in keys or any(key == other["key"] for other in found):
-            key = f"q{secrets.token_hex(4)}"
-        found.append(
-            {
-                "key": key,
-                "label": label,
-                "kind": kind,
-                "required": bool(each.get("required")),
-                "options": options if kind == "choice" else [],
-            }
-        )
-    if wrong:
-        raise Invalid(wrong)
-    calendar.questions = found
-    audit.note(session, actor, "calendar.questions", calendar.name, account_id=calendar.account_id)
     session.flush()
 
 

@@ -1,6 +1,7 @@
 """What happens to a booking after it stands: from one class to another, after it passed, and where each is accepted by hand."""
 
 from collections import Counter
+from dataclasses import fields
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.errors import Forbidden, Invalid
-from app.domain.booking import book, invite
+from app.domain.booking import book, calendars, invite
+from app.domain.booking.calendar_parts import Times
+from app.domain.booking.placing import SlotTaken
 from app.domain.notices import fire
 from app.models.booking import Appointment, Booking
 from app.models.calendar import Calendar
@@ -124,3 +127,26 @@ def test_a_guest_who_moves_asks_again_where_each_is_accepted(
     assert (booking.state, booking.request_reason) == ("requested", "approval")
     assert inside.get_one(Appointment, booking.appointment_id).state == "requested"
     assert len(waiting(inside, booking, "requested")) == 1
+
+
+def test_more_seats_are_there_for_classes_that_stand(inside: Session, cast: Cast, lesson: Calendar) -> None:
+    lesson.seats = 1
+    inside.commit()
+    first = rows.book_it(inside, lesson, at(10))
+    with pytest.raises(SlotTaken):
+        rows.hold(inside, lesson, at(10))
+    inside.rollback()
+    calendars.change(inside, cast.actor(cast.ana), lesson, times(lesson, seats=2))
+    inside.commit()
+    second = rows.book_it(inside, lesson, at(10), rows.SAM)
+    assert second.appointment_id == first.appointment_id
+    calendars.change(inside, cast.actor(cast.ana), lesson, times(lesson, seats=1))
+    inside.commit()
+    assert (first.state, second.state) == ("confirmed", "confirmed")
+    with pytest.raises(SlotTaken):
+        rows.hold(inside, lesson, at(10))
+
+
+def times(calendar: Calendar, **more: int) -> Times:
+    now_set = {each.name: getattr(calendar, each.name) for each in fields(Times)}
+    return Times(**now_set | more)
