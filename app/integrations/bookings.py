@@ -68,6 +68,7 @@ def place(session: Session, form: Form, guest: Guest, actor: Actor | None = None
         held.id,
         guest,
         client_key=form.client_key,
+        host_id=form.host_id,
         unreadable=bool(fresh.unreadable.intersection(people)),
         fresh_busy=fresh.busy,
         actor=actor,

@@ -114,21 +114,26 @@ class Picker:
     def offer(self) -> Offer:
         first = max(self.month, self.today)
         return slots_for(
-            db(), self.calendar, self.duration, first, end_of(self.month), self.zone, self.at, but=self.but
+            db(),
+            self.calendar,
+            self.duration,
+            first,
+            end_of(self.month),
+            self.zone,
+            self.at,
+            but=self.but,
+            people=[self.host_id] if self.host_id else None,
         )
 
     def slots_on(self, on: date) -> list[Slot]:
-        found = self.offer.days.get(on, [])
-        if self.host_id is None:
-            return list(found)
-        return [slot for slot in found if self.host_id in slot.host_ids]
+        return self.offer.days.get(on, [])
 
     @cached_property
     def day(self) -> date | None:
         """The day whose times are shown: the chosen one, else the first that has any."""
         if self.chosen is not None:
             return self.chosen
-        return next((on for on in sorted(self.offer.days) if self.slots_on(on)), None)
+        return min(self.offer.days, default=None)
 
     @cached_property
     def weeks(self) -> list[list[Day]]:

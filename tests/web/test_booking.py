@@ -23,6 +23,7 @@ from app.models.message import Message
 from app.models.notice import BookingNotice
 from app.web import public_account
 from tests.conftest import run_jobs
+from tests.domain.booking.rows import make_busy
 from tests.factories import Cast
 from tests.web.booking_rows import AT, ROSA, make_calendar, open_form, page_of
 
@@ -495,3 +496,40 @@ def test_answers_of_a_link_reach_the_form(client: FlaskClient, cast: Cast) -> No
     assert found
     form = client.get(found[1].replace("&amp;", "&")).text
     assert 'value="Blue &amp; Cross"' in form and "pat@example.com" in form
+
+
+def test_whoever_asks_for_a_host_is_offered_that_hosts_times_only(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast
+) -> None:
+    team = make_calendar(
+        cast, cast.ben, cast.cleo, name="Any dentist", kind="round_robin", guests_choose_host=True
+    )
+    with tenancy.session_for(cast.account.id) as session:
+        # Ben is away until April.
+        make_busy(
+            session,
+            cast.account,
+            cast.ben,
+            datetime(2026, 3, 1, tzinfo=UTC),
+            datetime(2026, 4, 2, 4, tzinfo=UTC),
+        )
+    text = client.get(page_of(team), query_string={"host": str(cast.ben.id)}).text
+    assert "No times in March 2026" in text and "Thursday, April 2, 2026" in text
+    assert "There is nothing to book" not in text
+    assert "No times in March" not in client.get(page_of(team)).text
+    taken = "20260402T150000Z"
+    send(client, clock, team, taken)
+    query = {"host": str(cast.ben.id)}
+    _, token = open_form(client, team, taken, **query)
+    clock.shift(10)
+    for at in (taken, TEN):
+        values = {**ROSA, "form": token, "at": at}
+        answer = client.post(page_of(team, "/details"), query_string=query, data=values)
+        if answer.status_code == 303:
+            # The first was given to Cleo.
+            continue
+        nearest = re.findall(r'form="details" name="at" value="(\w+)"', answer.text)
+        assert len(nearest) == 3 and all(one >= "20260402T040000Z" for one in nearest), nearest
+        assert client.post(
+            page_of(team, "/details"), query_string=query, data={**values, "at": nearest[0]}
+        ).status_code in (303, 422)

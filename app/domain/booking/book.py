@@ -61,7 +61,10 @@ def hold(
             return holds.hold(session, calendar, wish, client_key, at)
     except (NotFree, IntegrityError) as error:
         steps.need_overlap(error)
-        raise SlotTaken(offer.nearest(session, calendar, duration, wish.starts_at, at)) from None
+        people = placing.only(calendar, host_id)
+        raise SlotTaken(
+            offer.nearest(session, calendar, duration, wish.starts_at, at, people=people)
+        ) from None
 
 
 def confirm(
@@ -70,13 +73,14 @@ def confirm(
     guest: Guest,
     *,
     client_key: str | None = None,
+    host_id: uuid.UUID | None = None,
     unreadable: bool = False,
     fresh_busy: Sequence[Busy] = (),
     actor: Actor | None = None,
 ) -> Booking:
     """Makes a hold a booking: confirmed, or requested where the calendar wants each accepted or a host's calendar could
-    not be read. `fresh_busy` is what the provider just said of the hosts; `actor` is who books for the guest. In a class
-    `client_key` says whose seat it is. Raises SlotTaken, Invalid, NotFound."""
+    not be read. `host_id` is who was asked for by name; `fresh_busy` is what the provider just said of the hosts; `actor` is
+    who books for the guest. In a class `client_key` says whose seat it is. Raises SlotTaken, Invalid, NotFound."""
     at = now()
     appointment = _appointment(session, appointment_id)
     calendar = session.get_one(Calendar, appointment.calendar_id)
@@ -94,7 +98,9 @@ def confirm(
     except (NotFree, IntegrityError) as error:
         steps.need_overlap(error)
         session.refresh(appointment)
-        raise _other_times(session, calendar, appointment, appointment.starts_at, fresh_busy, at) from None
+        raise _other_times(
+            session, calendar, appointment, appointment.starts_at, fresh_busy, at, host_id
+        ) from None
     # Anybody can type any number here: a no is taken back by a text from that number, or by hand.
     said = consent.state_of(session, booking.guest_phone) if booking.guest_phone else None
     if guest.consent_text and booking.guest_phone and (said is None or said.state != "opted_out"):
@@ -346,6 +352,7 @@ def _other_times(
     wanted: datetime,
     fresh_busy: Sequence[Busy],
     at: datetime,
+    host_id: uuid.UUID | None = None,
 ) -> SlotTaken:
     own = calendar.kind != "class"
     busy = steps.without(appointment, fresh_busy) if appointment.state in steps.LIVING else fresh_busy
@@ -357,6 +364,7 @@ def _other_times(
             wanted,
             at,
             but=appointment if own else None,
+            people=placing.only(calendar, host_id),
             extra_busy=busy,
         )
     )

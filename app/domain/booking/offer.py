@@ -8,7 +8,7 @@ import threading
 import uuid
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -57,21 +57,22 @@ def slots_for(
     at: datetime,
     *,
     but: Appointment | None = None,
+    people: Collection[uuid.UUID] | None = None,
     within_rules: bool = True,
     look_ahead: bool = True,
 ) -> Offer:
-    """Free times of `duration` minutes on the dates from `first` to `last` of the guest's zone. One to three queries; a few
-    more where nothing is free and the next date is looked for."""
+    """Free times of `duration` minutes on the dates from `first` to `last` of the guest's zone; `people` narrows the hosts.
+    One to three queries; a few more where nothing is free and the next date is looked for."""
     if not calendar.is_active:
         return Offer()
     since, until = span_of_dates(zone, first, last)
     sheet, seen = _sheet(
-        session, calendar, duration, since, until, at, zone, but=but, within_rules=within_rules
+        session, calendar, duration, since, until, at, zone, but=but, people=people, within_rules=within_rules
     )
     days = sheet.days_between(max(since, seen.rules.earliest), seen.rules.latest)
     if days or not look_ahead:
         return Offer(days, seen.unreadable)
-    return Offer(days, seen.unreadable, _next_free(session, calendar, duration, until, zone, at, but))
+    return Offer(days, seen.unreadable, _next_free(session, calendar, duration, until, zone, at, but, people))
 
 
 def nearest(
@@ -83,6 +84,7 @@ def nearest(
     *,
     count: int = 3,
     but: Appointment | None = None,
+    people: Collection[uuid.UUID] | None = None,
     extra_busy: Sequence[Busy] = (),
 ) -> list[Slot]:
     """The free times nearest to a moment, in order of time."""
@@ -92,7 +94,7 @@ def nearest(
     for reach in (3 * DAY, 14 * DAY, calendar.horizon_days * DAY):
         since, until = max(middle - reach, rules.earliest), min(middle + reach, rules.latest)
         if since < until:
-            seen = diary.outline(session, calendar, duration, since, until, at, but=but)
+            seen = diary.outline(session, calendar, duration, since, until, at, but=but, people=people)
             filled = seen.filled(session, extra_busy, from_memory=True)
             found = _free_slots(filled, seen.rules, since, until)
         if len(found) >= count:
@@ -174,6 +176,7 @@ def _sheet(
     zone: ZoneInfo,
     *,
     but: Appointment | None = None,
+    people: Collection[uuid.UUID] | None = None,
     within_rules: bool = True,
 ) -> tuple[Sheet, Outline]:
     rules = diary.rules_of(calendar, duration, at, within_rules=within_rules)
@@ -184,7 +187,9 @@ def _sheet(
     )
     if since >= until:
         return Sheet([], [], []), Outline(calendar.account_id, [], rules, since, until)
-    seen = diary.outline(session, calendar, duration, since, until, at, but=but, within_rules=within_rules)
+    seen = diary.outline(
+        session, calendar, duration, since, until, at, but=but, people=people, within_rules=within_rules
+    )
     key = (seen.key, zone)
     sheet = _sheets.get(key)
     if sheet is None:
@@ -212,11 +217,12 @@ def _next_free(
     zone: ZoneInfo,
     at: datetime,
     but: Appointment | None,
+    people: Collection[uuid.UUID] | None,
 ) -> date | None:
     rules = diary.rules_of(calendar, duration, at)
     since, reach = max(since, rules.earliest), LOOK_AHEAD
     while since < rules.latest:
-        sheet, _ = _sheet(session, calendar, duration, since, since + reach, at, zone, but=but)
+        sheet, _ = _sheet(session, calendar, duration, since, since + reach, at, zone, but=but, people=people)
         days = sheet.days_between(since, rules.latest)
         if days:
             return min(days)

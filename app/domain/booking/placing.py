@@ -63,9 +63,13 @@ def hosts_of(session: Session, calendar: Calendar) -> list[uuid.UUID]:
     return list(session.scalars(select(CalendarHost.user_id).where(CalendarHost.calendar_id == calendar.id)))
 
 
+def only(calendar: Calendar, host_id: uuid.UUID | None) -> list[uuid.UUID] | None:
+    """Which hosts count when one was asked for by name; None for all."""
+    return [host_id] if host_id and calendar.kind == "round_robin" else None
+
+
 def find(session: Session, calendar: Calendar, wish: Wish, at: datetime) -> Place:
     """Who hosts it. The hosts are locked. Raises NotFree."""
-    people = [wish.host_id] if wish.host_id and calendar.kind == "round_robin" else None
     seen = diary.read(
         session,
         calendar,
@@ -75,7 +79,7 @@ def find(session: Session, calendar: Calendar, wish: Wish, at: datetime) -> Plac
         at,
         but=wish.but,
         extra_busy=wish.extra_busy,
-        people=people,
+        people=only(calendar, wish.host_id),
         within_rules=wish.within_rules,
     )
     standing = seen.standing.get(wish.start)
