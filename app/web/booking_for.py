@@ -17,7 +17,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.ids import new_id, parse_id
 from app.core.request_scope import actor, db
 from app.domain import contacts
-from app.domain.booking import book, calendars, offer
+from app.domain.booking import book, calendars, hosting, offer
 from app.domain.booking.placing import SlotTaken
 from app.integrations import bookings as asked_bookings
 from app.models.booking import Booking
@@ -191,6 +191,6 @@ def _place(typed: Typed) -> Booking:
     wanted = asked_bookings.Form(calendar, typed.wanted, typed.duration, typed.client_key, within_rules=False)
     made = asked_bookings.place(db(), wanted, guest, actor())
     if notes := typed.values.get("notes", ""):
-        book.note(db(), made, notes)
+        hosting.note(db(), made, notes)
     db().commit()
     return made

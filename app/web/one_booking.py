@@ -17,7 +17,7 @@ from app.core.clock import now
 from app.core.errors import Invalid, NotFound
 from app.core.request_scope import actor, db
 from app.domain import access
-from app.domain.booking import book, guests, lists, offer, placing, quietly
+from app.domain.booking import book, guests, hosting, lists, offer, placing, quietly
 from app.domain.booking.placing import SlotTaken
 from app.domain.notices import lists as notice_lists
 from app.integrations import calendars as outside
@@ -99,7 +99,7 @@ def _try(booking: Booking, deed: Callable[[], None]) -> Response | None:
 @blueprint.post("/accept")
 def accept(account: str, booking_id: UUID) -> Response:
     booking = book.get(db(), booking_id)
-    refused = _try(booking, lambda: book.accept(db(), booking, actor()))
+    refused = _try(booking, lambda: hosting.accept(db(), booking, actor()))
     return refused or _done(account, booking_id, f"Accepted. {booking.guest_name} is told.")
 
 
@@ -107,7 +107,7 @@ def accept(account: str, booking_id: UUID) -> Response:
 def decline(account: str, booking_id: UUID) -> Response:
     booking = book.get(db(), booking_id)
     reason = request.form.get("reason", "")[:LONGEST_REASON]
-    refused = _try(booking, lambda: book.decline(db(), booking, actor(), reason))
+    refused = _try(booking, lambda: hosting.decline(db(), booking, actor(), reason))
     return refused or _done(account, booking_id, f"Declined. {booking.guest_name} is told.")
 
 
@@ -127,7 +127,7 @@ def no_show(account: str, booking_id: UUID) -> Response:
     """The guest did not come; with `came` did after all."""
     booking = book.get(db(), booking_id)
     came = request.form.get("came") == "1"
-    refused = _try(booking, lambda: book.mark_no_show(db(), booking, actor(), came=came))
+    refused = _try(booking, lambda: hosting.mark_no_show(db(), booking, actor(), came=came))
     if refused:
         return refused
     text = f"{booking.guest_name} came after all" if came else f"{booking.guest_name} did not come"
@@ -137,7 +137,7 @@ def no_show(account: str, booking_id: UUID) -> Response:
 @blueprint.post("/notes")
 def note(account: str, booking_id: UUID) -> Response:
     booking = book.get(db(), booking_id)
-    refused = _try(booking, lambda: book.note(db(), booking, request.form.get("notes", "")))
+    refused = _try(booking, lambda: hosting.note(db(), booking, request.form.get("notes", "")))
     return refused or _done(account, booking_id, "Notes saved")
 
 

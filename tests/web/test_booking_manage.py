@@ -14,7 +14,7 @@ from icalendar import Calendar as File
 from sqlalchemy import select
 
 from app.core import tenancy
-from app.domain.booking import book, links
+from app.domain.booking import hosting, links
 from app.models.booking import Appointment, Booking
 from app.models.calendar import Calendar
 from app.models.notice import BookingNotice, NoticeRule
@@ -113,7 +113,7 @@ def test_what_is_past_is_past(
     clock.move_to(TEN + timedelta(hours=1))
     if state == "no_show":
         with inside(cast.account) as session:
-            book.mark_no_show(session, session.get_one(Booking, booked.id), cast.actor(cast.ben))
+            hosting.mark_no_show(session, session.get_one(Booking, booked.id), cast.actor(cast.ben))
             session.commit()
     assert "This booking has passed" in client.get(link(booked)).text
     assert client.post(f"{link(booked)}/cancel").status_code == 409

@@ -1,4 +1,4 @@
-"""What is done with bookings: hold, confirm, move, cancel, accept, decline, note who did not come.
+"""What is done with bookings: hold, confirm, move, cancel. What only the people of the account do is in hosting.py.
 
 A booking is made in two steps with a commit after each, and between them the caller asks the provider whether the hosts are
 really free; a slow answer holds no lock. Each step locks the hosts (locks.py), looks again, and only then writes. Repeating
@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 from app.core.actor import Actor
 from app.core.clock import now
 from app.core.errors import Forbidden, Invalid, NotFound
-from app.core.folding import clean
 from app.domain import consent
 from app.domain.booking import cards, events, guests, holds, offer, placing, steps, waitlist
 from app.domain.booking.diary import Busy
@@ -114,9 +113,9 @@ def confirm(
             contact_id=booking.contact_id,
         )
     if booking.state == "requested":
-        _tell(session, booking, "requested", "requested", actor, at)
+        tell(session, booking, "requested", "requested", actor, at)
     else:
-        _tell(session, booking, "confirmed", "booked", actor, at)
+        tell(session, booking, "confirmed", "booked", actor, at)
     waitlist.note_booked(session, booking)
     return booking
 
@@ -163,7 +162,7 @@ def reschedule(
         booking.revision += 1
         steps.follow(session, appointment, at)
     occasion = "requested" if booking.state == "requested" and by == "guest" else "moved"
-    _tell(session, booking, occasion, "moved", actor, at)
+    tell(session, booking, occasion, "moved", actor, at)
     waitlist.wake(session, calendar)
     return booking
 
@@ -200,7 +199,7 @@ def move(
         session.refresh(appointment)
         raise _other_times(session, calendar, appointment, starts_at, fresh_busy, at) from None
     for booking in steps.bookings_of(session, appointment, steps.LIVING):
-        _tell(session, booking, "moved", "moved", actor, at)
+        tell(session, booking, "moved", "moved", actor, at)
 
 
 def cancel(
@@ -209,14 +208,14 @@ def cancel(
     """Frees the place. A second time it does nothing. Raises Forbidden for a guest who is too late, Invalid for somebody who
     did not come."""
     at = now()
-    calendar, appointment = _locked(session, booking, at)
+    calendar, appointment = locked(session, booking, at)
     if booking.state == "cancelled":
         return
     if by == "guest":
         need_in_time(calendar, booking, at)
     steps.need_living(booking)
     steps.drop(session, appointment, booking, by, reason, at)
-    _tell(session, booking, "cancelled", "cancelled", actor, at)
+    tell(session, booking, "cancelled", "cancelled", actor, at)
     waitlist.wake(session, calendar)
 
 
@@ -226,57 +225,6 @@ def cancel_appointment(
     """Everybody in it, as when a host deletes the event at the provider."""
     for booking in steps.bookings_of(session, appointment, steps.LIVING):
         cancel(session, booking, by, reason, actor=actor)
-
-
-def accept(session: Session, booking: Booking, actor: Actor) -> None:
-    """A request becomes a booking. Raises Invalid when it is none any more."""
-    at = now()
-    calendar, appointment = _locked(session, booking, at)
-    if booking.state == "confirmed":
-        return
-    steps.need_living(booking)
-    account = session.get_one(Account, booking.account_id)
-    steps.settle(session, account, calendar, appointment, booking, "", at)
-    _tell(session, booking, "confirmed", "accepted", actor, at)
-
-
-def decline(session: Session, booking: Booking, actor: Actor, reason: str = "") -> None:
-    """A request is turned down, and its time is free again."""
-    at = now()
-    calendar, appointment = _locked(session, booking, at)
-    if booking.state == "cancelled":
-        return
-    if booking.state != "requested":
-        raise Invalid({"": "It is confirmed already. Cancel it instead."})
-    steps.drop(session, appointment, booking, "host", reason, at)
-    _tell(session, booking, "declined", "declined", actor, at)
-    waitlist.wake(session, calendar)
-
-
-def mark_no_show(session: Session, booking: Booking, actor: Actor, *, came: bool = False) -> None:
-    """The guest did not come, or did after all. Raises Invalid before the start."""
-    at = now()
-    _, appointment = _locked(session, booking, at)
-    wanted, other = ("confirmed", "no_show") if came else ("no_show", "confirmed")
-    if booking.state == wanted:
-        return
-    if booking.state != other:
-        raise Invalid({"": "Only a confirmed booking can be marked so."})
-    if appointment.starts_at > at:
-        raise Invalid({"": "It has not begun yet."})
-    booking.state, booking.updated_at = wanted, at
-    session.flush()
-    cards.tell(session, booking, "came" if came else "no_show", actor)
-
-
-def note(session: Session, booking: Booking, text: str) -> None:
-    """What the hosts write for themselves. Raises Invalid."""
-    text = clean(text, lines=True)
-    if len(text) > 10_000:
-        raise Invalid({"notes": "Keep it within 10,000 characters."})
-    booking.notes = text
-    booking.updated_at = now()
-    session.flush()
 
 
 def get(session: Session, booking_id: uuid.UUID) -> Booking:
@@ -336,7 +284,7 @@ def _place_anew(
         steps.change_class(session, calendar, booking, wish, place, at)
 
 
-def _locked(session: Session, booking: Booking, at: datetime) -> tuple[Calendar, Appointment]:
+def locked(session: Session, booking: Booking, at: datetime) -> tuple[Calendar, Appointment]:
     """For a deed at the place where the booking is: everything locked and fresh."""
     calendar = session.get_one(Calendar, booking.calendar_id)
     appointment = session.get_one(Appointment, booking.appointment_id)
@@ -370,7 +318,7 @@ def _other_times(
     )
 
 
-def _tell(
+def tell(
     session: Session, booking: Booking, occasion: str, what: str, by: Actor | None, at: datetime
 ) -> None:
     plan.plan_for(session, booking, occasion, at)

@@ -12,7 +12,7 @@ from app.core import tenancy
 from app.core.clock import now
 from app.core.errors import Forbidden, Invalid, NotFound
 from app.domain import consent
-from app.domain.booking import book, guests
+from app.domain.booking import book, guests, hosting
 from app.domain.booking.placing import SlotTaken
 from app.models.booking import Appointment, AppointmentHost, Booking
 from app.models.calendar import Calendar
@@ -94,7 +94,7 @@ def test_an_unreadable_calendar_makes_a_request(inside: Session, calendar: Calen
     assert (booking.state, booking.request_reason) == ("requested", "unreadable")
     with pytest.raises(SlotTaken):
         rows.hold(inside, calendar, at(10))
-    book.accept(inside, booking, cast.actor(cast.ben))
+    hosting.accept(inside, booking, cast.actor(cast.ben))
     inside.commit()
     assert booking.state == "confirmed"
     assert inside.get_one(Appointment, booking.appointment_id).state == "confirmed"
@@ -104,7 +104,7 @@ def test_a_declined_request_frees_the_time(inside: Session, cast: Cast, calendar
     calendar.needs_approval = True
     booking = rows.book_it(inside, calendar, at(10))
     assert booking.request_reason == "approval"
-    book.decline(inside, booking, cast.actor(cast.ben), "On holiday")
+    hosting.decline(inside, booking, cast.actor(cast.ben), "On holiday")
     inside.commit()
     assert (booking.state, booking.cancelled_by, booking.cancel_reason) == ("cancelled", "host", "On holiday")
     assert rows.book_it(inside, calendar, at(10)).state == "requested"
@@ -189,11 +189,11 @@ def test_a_host_moves_and_deletes_the_event_elsewhere(inside: Session, calendar:
 def test_who_did_not_come_is_marked_after_the_start(inside: Session, calendar: Calendar, cast: Cast) -> None:
     booking, ben = rows.book_it(inside, calendar, at(10)), cast.actor(cast.ben)
     with pytest.raises(Invalid):
-        book.mark_no_show(inside, booking, ben)
+        hosting.mark_no_show(inside, booking, ben)
     with time_machine.travel(at(11), tick=False):
-        book.mark_no_show(inside, booking, ben)
+        hosting.mark_no_show(inside, booking, ben)
         assert booking.state == "no_show"
-        book.mark_no_show(inside, booking, ben, came=True)
+        hosting.mark_no_show(inside, booking, ben, came=True)
         assert booking.state == "confirmed"
 
 

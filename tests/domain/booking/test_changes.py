@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.errors import Forbidden, Invalid
-from app.domain.booking import book, calendars, invite
+from app.domain.booking import book, calendars, hosting, invite
 from app.domain.booking.calendar_parts import Times
 from app.domain.booking.placing import SlotTaken
 from app.domain.notices import fire
@@ -101,7 +101,7 @@ def test_a_class_that_was_moved_before_does_not_silence_who_joins_it(
 def test_who_did_not_come_cannot_cancel_afterwards(inside: Session, calendar: Calendar, cast: Cast) -> None:
     booking = rows.book_it(inside, calendar, at(10))
     with time_machine.travel(at(11), tick=False):
-        book.mark_no_show(inside, booking, cast.actor(cast.ben))
+        hosting.mark_no_show(inside, booking, cast.actor(cast.ben))
         inside.commit()
         with pytest.raises(Forbidden):
             book.cancel(inside, booking, "guest")
@@ -118,7 +118,7 @@ def test_a_guest_who_moves_asks_again_where_each_is_accepted(
     calendar.needs_approval = True
     inside.commit()
     booking = rows.book_it(inside, calendar, at(10))
-    book.accept(inside, booking, cast.actor(cast.ben))
+    hosting.accept(inside, booking, cast.actor(cast.ben))
     book.reschedule(inside, booking, at(11), "host", actor=cast.actor(cast.ben))
     inside.commit()
     assert booking.state == "confirmed"
