@@ -21,9 +21,14 @@ def drain() -> None:
     while stopping.keep_on() and (due := [row for row in _due() if row[1] not in seen]):
         for account_id, notice_id in due:
             seen.add(notice_id)
-            with tenancy.session_for(account_id) as session:
-                state = fire.fire(session, notice_id)
-                session.commit()
+            try:
+                with tenancy.session_for(account_id) as session:
+                    state = fire.fire(session, notice_id)
+                    session.commit()
+            except Exception:
+                # It waits for the next time, and does not hold up those behind it.
+                log.exception("notice.failed", notice=str(notice_id))
+                continue
             if state:
                 log.info("notice", notice=str(notice_id), state=state)
 

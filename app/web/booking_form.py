@@ -1,13 +1,14 @@
 """The form a guest fills in: what was typed, what is missing, and the signed token that stands for a session.
 
 The public pages set no cookie, so a token in the form does what one would: it says that the form was really given out, when,
-for which calendar, and carries the key that makes two clicks one booking.
+for which calendar and with which words to agree to, and carries the key that makes two clicks one booking.
 """
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
@@ -41,6 +42,8 @@ class BookingForm:
     values: dict[str, str]
     token: str
     errors: dict[str, str] = field(default_factory=dict)
+    # What they agreed to is not what stands there now.
+    consent_changed: bool = False
 
     @property
     def needs_phone(self) -> bool:
@@ -95,7 +98,8 @@ class BookingForm:
             ):
                 wrong[name] = "Please choose one of these."
         if self.calendar.consent_text and not self.values["consent"]:
-            wrong["consent"] = "Please tick this to go on."
+            changed = "This has changed since you opened the page. Please read it and tick it again."
+            wrong["consent"] = changed if self.consent_changed else "Please tick this to go on."
         if wrong:
             raise Invalid(wrong)
 
@@ -108,10 +112,15 @@ def blank(calendar: Calendar, prefill: Mapping[str, str], zone: str) -> BookingF
 
 def sent(calendar: Calendar, typed: Mapping[str, str], zone: str) -> tuple[BookingForm, str]:
     """The form and the key of this booking. Raises Robot."""
-    client_key = _read(calendar, typed.get("form", ""))
+    given = _read(calendar, typed.get("form", ""))
     if typed.get(TRAP, "").strip():
         raise Robot("This could not be sent.")
-    return BookingForm(calendar, _values(calendar, typed, zone), typed.get("form", "")), client_key
+    form = BookingForm(calendar, _values(calendar, typed, zone), typed.get("form", ""))
+    if given.agreed != _digest(calendar.consent_text):
+        # The proof must hold the words that were read.
+        form.values["consent"], form.consent_changed = "", True
+        form.token = _sign(calendar, given.key, given.issued)
+    return form, f"page:{given.key}"
 
 
 def again(calendar: Calendar, typed: Mapping[str, str], zone: str) -> BookingForm:
@@ -139,19 +148,34 @@ def _signer() -> URLSafeTimedSerializer:
 
 
 def new_token(calendar: Calendar) -> str:
-    issued = int(now().timestamp())
-    return str(_signer().dumps([str(calendar.id), secrets.token_urlsafe(12), issued]))
+    return _sign(calendar, secrets.token_urlsafe(12), int(now().timestamp()))
 
 
-def _read(calendar: Calendar, token: str) -> str:
+def _sign(calendar: Calendar, key: str, issued: int) -> str:
+    return str(_signer().dumps([str(calendar.id), key, issued, _digest(calendar.consent_text)]))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Given(NamedTuple):
+    """What a form was given out with."""
+
+    key: str
+    issued: int
+    agreed: str
+
+
+def _read(calendar: Calendar, token: str) -> Given:
     try:
         found = _signer().loads(token)
-        calendar_id, key, issued = str(found[0]), str(found[1]), int(found[2])
+        calendar_id, given = str(found[0]), Given(str(found[1]), int(found[2]), str(found[3]))
     except (BadData, ValueError, TypeError, IndexError) as error:
         raise Robot("This form was not complete. Please send it once more.") from error
-    age = now().timestamp() - issued
+    age = now().timestamp() - given.issued
     if calendar_id != str(calendar.id) or age > LASTS_S:
         raise Robot("This page was open for too long. Please send it once more.")
     if age < QUICKEST_S:
         raise Robot("That was very quick. Please send it once more.")
-    return f"page:{key}"
+    return given

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
 
 import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.core import runtime, tenancy
 from app.core.clock import now
@@ -318,3 +320,23 @@ def test_an_appointment_that_has_begun_is_announced_to_nobody(
     with tenancy.session_for(cast.account.id) as session:
         assert session.scalars(select(Appointment)).one().starts_at < now()
     assert {n.state for n in notices(cast, booking).values()} == {"skipped"}
+
+
+def test_one_notice_that_fails_does_not_hold_up_the_others(
+    cast: Cast, visit: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, whole = place(cast, visit), place(cast, visit, TEN + timedelta(hours=1), name="Sam Otto")
+    told, real = {one.id for one in notices(cast, broken).values()}, fire.fire
+
+    def stumble(session: Session, notice_id: UUID) -> str:
+        if notice_id in told:
+            raise RuntimeError("no words for this")
+        return real(session, notice_id)
+
+    monkeypatch.setattr(fire, "fire", stumble)
+    sweep()
+    assert notices(cast, whole)[("confirmed", "email", "guest")].state == "sent"
+    assert notices(cast, broken)[("confirmed", "email", "guest")].state == "waiting"
+    monkeypatch.setattr(fire, "fire", real)
+    sweep()
+    assert notices(cast, broken)[("confirmed", "email", "guest")].state == "sent"

@@ -25,7 +25,7 @@ from app.web import public_account
 from tests.conftest import run_jobs
 from tests.domain.booking.rows import make_busy
 from tests.factories import Cast
-from tests.web.booking_rows import AT, ROSA, make_calendar, open_form, page_of
+from tests.web.booking_rows import AT, ROSA, make_calendar, open_form, page_of, token_in
 
 # Thursday at 10 in New York.
 TEN = "20260305T150000Z"
@@ -533,3 +533,22 @@ def test_whoever_asks_for_a_host_is_offered_that_hosts_times_only(
         assert client.post(
             page_of(team, "/details"), query_string=query, data={**values, "at": nearest[0]}
         ).status_code in (303, 422)
+
+
+def test_the_proof_holds_the_words_that_were_agreed_to(
+    client: FlaskClient, clock: time_machine.Traveller, cast: Cast
+) -> None:
+    visit = make_calendar(cast, consent_text="Text me about this booking.")
+    _, token = open_form(client, visit, TEN)
+    with tenancy.session_for(cast.account.id) as session:
+        session.get_one(Calendar, visit.id).consent_text = "Text me about everything."
+        session.commit()
+    clock.shift(10)
+    values = {**ROSA, "form": token, "at": TEN, "consent": "yes", "notes": "Gate 4"}
+    answer = client.post(page_of(visit, "/details"), data=values)
+    assert answer.status_code == 422 and "changed since you opened" in answer.text
+    assert "Gate 4" in answer.text and "Text me about everything." in answer.text and not bookings(cast)
+    again = client.post(page_of(visit, "/details"), data={**values, "form": token_in(answer)})
+    assert again.status_code == 303
+    (made,) = bookings(cast)
+    assert made.consent_text == "Text me about everything." and made.consent_at is not None
