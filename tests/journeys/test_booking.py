@@ -167,6 +167,21 @@ def book_inside(page: Page) -> None:
     assert int(page.locator("iframe").get_attribute("height") or 0) != 720
 
 
+@pytest.mark.parametrize("width", [320, 360])
+def test_days_and_times_are_large_enough_on_narrow_phones(open_browser: Open, width: int) -> None:
+    page = open_browser(width=width, height=700)
+    page.goto(CALL)
+    for _ in range(2):
+        sizes = page.locator("a.day, a.time, a.step, select, button").evaluate_all(
+            "found => found.filter((e) => e.offsetParent).map((e) => [e.getBoundingClientRect(), e])"
+            ".filter(([box]) => box.width < 44 || box.height < 44).map(([box, e]) => `${box.width} ${e.outerHTML.slice(0, 80)}`)"
+        )
+        assert not sizes
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_label("Later month").click()
+        expect(page.locator(".htmx-request")).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_form_and_the_ticket_are_accessible(open_browser: Open, scheme: str) -> None:
     page = open_browser(width=390, scheme=scheme)
