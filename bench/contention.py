@@ -24,7 +24,7 @@ from app.models.account import Account
 from app.models.agency import Agency
 from app.models.calendar import Calendar, CalendarHost
 from app.models.schedule import Schedule
-from app.models.user import User
+from app.models.user import Membership, User
 from bench import load
 from bench.rig import Rig
 
@@ -83,6 +83,8 @@ def _people(account: Account, count: int) -> list[User]:
             for n in range(count)
         ]
         session.add_all(people)
+        session.flush()
+        session.add_all(Membership(user_id=one.id, account_id=account.id, role="user") for one in people)
         session.commit()
         return people
 

@@ -23,7 +23,7 @@ from app.models.account import Account
 from app.models.agency import Agency
 from app.models.calendar import Calendar, CalendarHost
 from app.models.schedule import Schedule
-from app.models.user import User
+from app.models.user import Membership, User
 from bench import load
 from bench.rig import Rig
 
@@ -67,6 +67,8 @@ def build(rig: Rig) -> dict[int, Account]:
                 for n in range(count)
             ]
             session.add_all([account, *people])
+            session.flush()
+            session.add_all(Membership(user_id=one.id, account_id=account.id, role="user") for one in people)
             session.commit()
         _open(account, people)
         rig.owner(_CONNECTION, account=account.id, people=[one.id for one in people])

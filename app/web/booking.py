@@ -19,6 +19,7 @@ from app.core.clock import now
 from app.core.errors import Invalid, NotFound
 from app.core.request_scope import db
 from app.core.security import public
+from app.domain import access
 from app.domain.booking import guests, links
 from app.domain.booking.placing import SlotTaken
 from app.integrations import bookings as asked_bookings
@@ -97,22 +98,18 @@ def pick(business: str, calendar: str) -> str:
         calendar=found,
         picker=picker,
         duration=picker.duration,
-        hosts=_hosts(found),
+        hosts=_hosts(account, found),
         zone_options=zone_options(picker.zone),
         zone_was_asked=picker.zone_is_chosen,
     )
 
 
-def _hosts(calendar: Calendar) -> list[User]:
+def _hosts(account: Account, calendar: Calendar) -> list[User]:
     """Whom a guest may choose among; nobody where there is no choice."""
     if not calendar.lets_choose_host or len(calendar.hosts) < 2:
         return []
-    ids = [host.user_id for host in calendar.hosts]
-    found = {
-        user.id: user
-        for user in db().scalars(select(User).where(User.id.in_(ids), User.disabled_at.is_(None)))
-    }
-    return [found[user_id] for user_id in ids if user_id in found]
+    found = {user.id: user for user in access.people_of_account(db(), account)}
+    return [found[host.user_id] for host in calendar.hosts if host.user_id in found]
 
 
 @blueprint.get("/<business>/<calendar>/details")

@@ -2,6 +2,8 @@
 booked in this calendar. One query for the hosts with their hours and appointments, one for the busy times of linked
 calendars that are not remembered (busy_times.py), and one where caps or seats ask for it; never one for each host or day.
 
+Whoever may not enter the account any more hosts nothing in it (access.py).
+
 A host's linked calendars count as unreadable when one that is checked for conflicts was not read for half an hour, or its
 connection does not work: what they say may be out of date.
 """
@@ -39,7 +41,8 @@ _HOSTS = text("""
     with who as (
         select h.user_id, h.is_fallback, h.schedule_id, h.account_id, h.position, h.id
         from calendar_hosts h join users u on u.id = h.user_id and u.disabled_at is null
-        where h.calendar_id = :calendar),
+        where h.calendar_id = :calendar and (u.agency_role = 'owner' or exists (
+            select from memberships m where m.user_id = h.user_id and m.account_id = h.account_id))),
     linked as (
         select l.user_id, string_agg(l.id::text || l.busy_version, ',' order by l.id) as versions,
                bool_or(l.checks_conflicts and not l.is_gone and c.state <> 'disconnected'

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 from app.core import formats
 from app.core.clock import now
 from app.core.errors import Invalid
-from app.domain import conversations, mails
+from app.domain import access, conversations, mails
 from app.domain.booking import invite
 from app.domain.notices import words
 from app.domain.notices.words import Told
@@ -186,6 +186,6 @@ def _receivers(session: Session, rule: NoticeRule, told: Told) -> list[str]:
     if rule.audience == "guest":
         others = told.booking.others if rule.occasion != "requested" else []
         return list(dict.fromkeys(filter(None, [told.booking.guest_email, *others])))
-    ids = [host.user_id for host in told.appointment.hosts]
-    query = select(User.email).where(User.id.in_(ids), User.disabled_at.is_(None)).order_by(User.email)
-    return list(session.scalars(query))
+    # Who has left the account since learns nothing more of its guests.
+    ids = {host.user_id for host in told.appointment.hosts}
+    return sorted(one.email for one in access.people_of_account(session, told.account) if one.id in ids)

@@ -19,6 +19,7 @@ from app.models.calendar import Calendar
 from app.models.contact import Contact
 from app.models.message import Message
 from app.models.notice import BookingNotice
+from app.models.user import Membership
 from tests.domain.booking import rows
 from tests.domain.booking.rows import at
 from tests.factories import Cast, make_contact
@@ -242,6 +243,7 @@ def test_another_account_sees_nothing(inside: Session, calendar: Calendar, cast:
 
 def test_a_person_of_two_businesses_is_one_person(inside: Session, calendar: Calendar, cast: Cast) -> None:
     with tenancy.session_for(cast.other_account.id) as other:
+        other.add(Membership(user_id=cast.ben.id, account_id=cast.other_account.id, role="staff"))
         rows.make_schedule(other, cast.other_account)
         theirs = rows.make_calendar(other, cast.other_account, [cast.ben])
         rows.book_it(other, theirs, at(10))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 import time_machine
 from icalendar import Calendar as File
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import Forbidden, Invalid
@@ -15,9 +15,11 @@ from app.domain.booking import book, calendars, hosting, invite
 from app.domain.booking.calendar_parts import Times
 from app.domain.booking.placing import SlotTaken
 from app.domain.notices import fire
-from app.models.booking import Appointment, Booking
+from app.models.booking import Appointment, AppointmentHost, Booking
 from app.models.calendar import Calendar
+from app.models.mail import Mail
 from app.models.notice import BookingNotice, NoticeRule
+from app.models.user import Membership
 from tests.domain.booking import rows
 from tests.domain.booking.rows import at
 from tests.factories import Cast
@@ -150,3 +152,22 @@ def test_more_seats_are_there_for_classes_that_stand(inside: Session, cast: Cast
 def times(calendar: Calendar, **more: int) -> Times:
     now_set = {each.name: getattr(calendar, each.name) for each in fields(Times)}
     return Times(**now_set | more)
+
+
+def test_who_left_the_account_hosts_and_learns_nothing_more(inside: Session, cast: Cast) -> None:
+    rows.make_schedule(inside, cast.account)
+    both = [cast.ben, cast.cleo]
+    team = rows.make_calendar(inside, cast.account, both, kind="round_robin")
+    alone = rows.make_calendar(inside, cast.account, [cast.cleo])
+    kept = rows.book_it(inside, alone, at(9))
+    inside.execute(delete(Membership).where(Membership.user_id == cast.cleo.id))
+    inside.commit()
+    for hour in (10, 11, 12):
+        made = rows.book_it(inside, team, at(hour), rows.SAM)
+        hosts = select(AppointmentHost.user_id).where(AppointmentHost.appointment_id == made.appointment_id)
+        assert inside.scalars(hosts).all() == [cast.ben.id]
+    with pytest.raises(SlotTaken):
+        rows.hold(inside, alone, at(10))
+    inside.rollback()
+    fire_all(inside, kept)
+    assert inside.scalars(select(Mail.recipient)).all() == [kept.guest_email]
