@@ -83,7 +83,8 @@ def find(session: Session, calendar: Calendar, wish: Wish, at: datetime) -> Plac
         within_rules=wish.within_rules,
     )
     standing = seen.standing.get(wish.start)
-    if standing is not None and wish.within_rules and wish.start < seen.rules.earliest:
+    in_time = seen.rules.earliest <= wish.start < seen.rules.latest
+    if standing is not None and wish.within_rules and not in_time:
         raise NotFree
     if standing is not None:
         return _join(standing[0], standing[1].seats_left, standing[1].end - wish.start, wish)

@@ -171,3 +171,15 @@ def test_who_left_the_account_hosts_and_learns_nothing_more(inside: Session, cas
     inside.rollback()
     fire_all(inside, kept)
     assert inside.scalars(select(Mail.recipient)).all() == [kept.guest_email]
+
+
+def test_a_class_beyond_the_horizon_is_not_joined_by_guests(
+    inside: Session, cast: Cast, lesson: Calendar
+) -> None:
+    first = rows.book_it(inside, lesson, at(10, day=20))
+    lesson.horizon_days = 7
+    inside.commit()
+    with pytest.raises(SlotTaken):
+        rows.hold(inside, lesson, at(10, day=20))
+    inside.rollback()
+    assert rows.hold(inside, lesson, at(10, day=20), within_rules=False).id == first.appointment_id
