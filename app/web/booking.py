@@ -99,7 +99,7 @@ def pick(business: str, calendar: str) -> str:
         picker=picker,
         duration=picker.duration,
         hosts=_hosts(account, found),
-        zone_options=zone_options(picker.zone),
+        zone_options=zone_options(picker.zone, picker.shown_at),
         zone_was_asked=picker.zone_is_chosen,
     )
 

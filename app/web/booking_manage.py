@@ -165,7 +165,7 @@ def move(token: str) -> Response:
             calendar=ticket.calendar,
             picker=picker,
             duration=ticket.duration,
-            zone_options=zone_options(picker.zone),
+            zone_options=zone_options(picker.zone, picker.shown_at),
             zone_was_asked=True,
             moved_from=picker.moment(ticket.appointment.starts_at),
         )

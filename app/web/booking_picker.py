@@ -7,7 +7,7 @@ import calendar as months
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -197,9 +197,13 @@ class Picker:
         return self.date_name(self.day) if self.day else ""
 
     @property
+    def shown_at(self) -> datetime:
+        """Noon of the day whose times are shown."""
+        return datetime.combine(self.day or max(self.month, self.today), time(12), self.zone)
+
+    @property
     def zone_label(self) -> str:
-        shown = datetime.combine(self.day or max(self.month, self.today), datetime.min.time(), self.zone)
-        return zone_label(self.zone, shown + timedelta(hours=12))
+        return zone_label(self.zone, self.shown_at)
 
     def label_at(self, at: datetime) -> str:
         return zone_label(self.zone, at)

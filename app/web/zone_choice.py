@@ -53,14 +53,14 @@ def _zone_option(name: str, at: datetime) -> str:
 
 
 @lru_cache(maxsize=512)
-def _zone_options(hour: int, chosen: str) -> Markup:
+def _zone_options(hour: int, chosen: str, label: str) -> Markup:
     options = _zone_options_at(hour)
-    begin = f'<option value="{escape(chosen)}"'
-    if begin not in options:
-        options = _zone_option(chosen, datetime.fromtimestamp(hour * 3600, UTC)) + options
-    return Markup(options.replace(begin, f"{begin} selected", 1))
+    listed = _zone_option(chosen, datetime.fromtimestamp(hour * 3600, UTC))
+    shown = f'<option value="{escape(chosen)}" selected>{escape(label)}</option>'
+    return Markup(options.replace(listed, shown, 1) if listed in options else shown + options)
 
 
-def zone_options(chosen: ZoneInfo) -> Markup:
-    """Every zone by region, with its offset now. Hundreds of lines that are the same for an hour."""
-    return _zone_options(int(now().timestamp() // 3600), chosen.key)
+def zone_options(chosen: ZoneInfo, at: datetime) -> Markup:
+    """Every zone by region, with its offset now: hundreds of lines that are the same for an hour. The chosen one has that of
+    the day that is shown, which may lie behind a change of the clocks."""
+    return _zone_options(int(now().timestamp() // 3600), chosen.key, zone_label(chosen, at))

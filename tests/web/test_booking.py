@@ -552,3 +552,19 @@ def test_the_proof_holds_the_words_that_were_agreed_to(
     assert again.status_code == 303
     (made,) = bookings(cast)
     assert made.consent_text == "Text me about everything." and made.consent_at is not None
+
+
+def test_the_offset_is_that_of_the_day_that_is_shown(client: FlaskClient, visit: Calendar) -> None:
+    """The clocks of New York change on the eighth of March, those of Lord Howe by half an hour on the fifth of April."""
+    for zone, before, after in (
+        ("America/New_York", "New York (GMT−5)", "New York (GMT−4)"),
+        ("Australia/Lord_Howe", "Lord Howe (GMT+11)", "Lord Howe (GMT+10:30)"),
+    ):
+        for day, label in (("2026-03-06", before), ("2026-04-08", after)):
+            query = {"zone": zone, "day": day}
+            page = client.get(page_of(visit), query_string=query).text
+            assert f'<option value="{zone}" selected>{label}</option>' in page, (zone, day)
+            assert f'data-zone-label="{label}"' in page
+            at = f"{day.replace('-', '')}T150000Z"
+            form = client.get(page_of(visit, "/details"), query_string={"zone": zone, "at": at}).text
+            assert label in form, (zone, day)

@@ -21,8 +21,9 @@
     // The server knows every zone, also by names that are not offered (browsers say Asia/Calcutta); what it shows is chosen.
     document.addEventListener("htmx:afterSwap", () => {
       const shown = document.getElementById("picker").dataset;
-      if (![...select.options].some((option) => option.value === shown.zoneName)) select.add(new Option(shown.zoneLabel, shown.zoneName), 0);
+      if (![...select.options].some((option) => option.value === shown.zoneName)) select.add(new Option("", shown.zoneName), 0);
       select.value = shown.zoneName;
+      select.selectedOptions[0].text = shown.zoneLabel;
     });
     const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
     if ("detect" in zoneForm.dataset && own && own !== zoneForm.dataset.zone) change(own);
