@@ -150,6 +150,21 @@ def test_move_to_a_free_time_and_back(client: FlaskClient, cast: Cast, calendar:
         assert client.post(f"{HOME}/bookings/{booking.id}/move", data={"at": at}).status_code == 422
 
 
+def test_a_booking_of_a_calendar_that_is_off_can_be_moved_by_hosts(
+    client: FlaskClient, cast: Cast, calendar: Calendar
+) -> None:
+    booking = make_booking(cast, calendar)
+    with inside(cast.account) as session:
+        calendars.switch(session, cast.actor(cast.ana), session.get_one(Calendar, calendar.id), on=False)
+        session.commit()
+    sign_in(client, cast.cleo)
+    page = client.get(f"{HOME}/bookings/{booking.id}/move").text
+    times = re.findall(r'name="at" value="([^"]+)"', page)
+    assert times
+    assert client.post(f"{HOME}/bookings/{booking.id}/move", data={"at": times[-1]}).status_code == 303
+    assert stored(cast, booking).starts_at == datetime.fromisoformat(times[-1])
+
+
 def test_a_taken_time_is_refused_with_the_page_again(
     client: FlaskClient, cast: Cast, calendar: Calendar
 ) -> None:

@@ -63,7 +63,7 @@ def slots_for(
 ) -> Offer:
     """Free times of `duration` minutes on the dates from `first` to `last` of the guest's zone; `people` narrows the hosts.
     One to three queries; a few more where nothing is free and the next date is looked for."""
-    if not calendar.is_active:
+    if not calendar.is_active and within_rules:
         return Offer()
     since, until = span_of_dates(zone, first, last)
     sheet, seen = _sheet(
