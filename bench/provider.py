@@ -139,13 +139,25 @@ async def report_forever(provider: Provider) -> None:
                 f"X-Twilio-Signature: {provider.signed(url, params)}",
                 f"Content-Length: {len(body)}",
             )
-            writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            size = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-            await reader.readexactly(size)
+            call = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+            try:
+                head = await ask(reader, writer, call)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                # A server may close a connection that was idle: once more on a new one, as any client does.
+                writer.close()
+                reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+                head = await ask(reader, writer, call)
             if not head.startswith(b"http/1.1 200"):
                 raise RuntimeError(head.decode())
             provider.open_reports -= 1
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: bytes) -> bytes:
+    """The head of the answer, in small letters."""
+    writer.write(call)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
+    return head
 
 
 async def serve(port: int, token: str) -> None:

@@ -6,8 +6,7 @@ makes the pace exact. Texts to different people may go side by side, texts to on
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -15,23 +14,19 @@ from sqlalchemy import text
 
 from app.core import runtime, tenancy
 from app.core.clock import now
-from app.core.errors import Ambiguous, NeedsReconnect, Permanent, ProviderError, RateLimited
+from app.core.errors import NeedsReconnect, RateLimited
 from app.core.ids import new_id
 from app.core.limits import Pace, Pacer, PacingUnavailable
-from app.domain.channels import Accepted, OutgoingText, TextChannel
-from app.domain.sending import breaker, claim, reconcile, settle
+from app.domain.channels import TextChannel
+from app.domain.sending import breaker, claim, reconcile
+from app.domain.sending.belt import Belt
 from app.domain.sending.claim import Desk
 from app.domain.sending.settle import Outcome
 
 log = structlog.get_logger()
 
-# So few that even the slowest batch ends within the lease.
-BATCH = 128
-SIDE_BY_SIDE = 64
 # A wait shorter than this is slept through, a longer one is left to the scheduler.
 SLEEP_AT_MOST = 0.3
-# The share of the lease in which a text may still be handed to the provider.
-START_WITHIN = 0.75
 OpenChannel = Callable[[Desk], TextChannel]
 KeepOn = Callable[[], bool]
 
@@ -90,21 +85,33 @@ def _drain_alone(
     reconcile.take_over_dead_claims(desk)
     channel = open_channel(desk)
     reconcile.check_due(desk, channel)
-    total, probing = 0, obstacle is not None
-    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="send") as pool:
-        while keep_on() and time.monotonic() < end:
-            granted = _turns(desk, pacer, 1 if probing else BATCH)
+    probing = obstacle is not None
+    with Belt(desk, channel, lambda outcomes: _must_stop(desk, pacer, outcomes, probing)) as belt:
+        more = False
+        while keep_on() and time.monotonic() < end and (room := belt.wait_for_room()):
+            due = _count_due(desk, 1 if probing else room)
+            if due == 0:
+                # What is due later may stand behind what is under way.
+                if belt.wait_for_answers():
+                    continue
+                break
+            granted = _turns(desk, pacer, due)
             if granted == 0 or (probing and not breaker.take_probe(desk.connection.id)):
-                return total, False
-            outcomes = _send_batch(desk, channel, pool, granted)
-            total += len(outcomes)
-            if _must_stop(desk, pacer, outcomes, probing):
-                return total, False
-            if not outcomes:
-                return total, True
-            # A probe that was refused for reasons of its own has closed nothing.
-            probing = probing and _obstacle(desk) is not None
-    return total, True
+                break
+            claim_id = new_id()
+            ids = claim.claim(desk, claim_id, granted)
+            texts = claim.prepare(desk, claim_id, ids) if ids else []
+            belt.put(claim_id, texts)
+            if probing and not texts:
+                _must_stop(desk, pacer, (), probing)
+            more = not ids
+            if more:
+                break
+            if probing:
+                belt.wait_until_empty()
+                # A probe that was refused for reasons of its own has closed nothing.
+                probing = _obstacle(desk) is not None
+    return belt.count, more
 
 
 def _obstacle(desk: Desk) -> breaker.Obstacle | None:
@@ -113,12 +120,13 @@ def _obstacle(desk: Desk) -> breaker.Obstacle | None:
         return breaker.of(session, desk.connection.id)
 
 
-def _turns(desk: Desk, pacer: Pacer, most: int) -> int:
-    """How many may go now; 0 when nothing is due or the pace says later, which is then arranged."""
+def _count_due(desk: Desk, most: int) -> int:
     with tenancy.session_for() as session:
-        due = claim.count_due(session, desk.sender.id, most)
-    if due == 0:
-        return 0
+        return claim.count_due(session, desk.sender.id, most)
+
+
+def _turns(desk: Desk, pacer: Pacer, due: int) -> int:
+    """How many of them may go now; 0 when the pace says later, which is then arranged."""
     paces = (
         Pace(f"sender:{desk.sender.id}", float(desk.sender.per_second)),
         Pace(f"account:{desk.account.id}", float(desk.account.messages_per_second)),
@@ -137,60 +145,8 @@ def _turns(desk: Desk, pacer: Pacer, most: int) -> int:
     return granted
 
 
-def _send_batch(desk: Desk, channel: TextChannel, pool: ThreadPoolExecutor, granted: int) -> list[Outcome]:
-    claim_id = new_id()
-    # Past the lease another drain may ask what became of these texts: what was not sent by then is not sent by us.
-    until = time.monotonic() + claim.lease().total_seconds() * START_WITHIN
-    ids = claim.claim(desk, claim_id, granted)
-    if not ids:
-        return []
-    texts = claim.prepare(desk, claim_id, ids)
-    by_person: dict[str, list[OutgoingText]] = {}
-    for one in texts:
-        by_person.setdefault(one.to, []).append(one)
-    outcomes: list[Outcome] = []
-    left: list[uuid.UUID] = []
-    for done, rest in pool.map(lambda group: _send_in_order(channel, group, until), by_person.values()):
-        outcomes += done
-        left += [one.message_id for one in rest]
-    settle.settle(desk, claim_id, outcomes)
-    if left:
-        _put_back(desk, claim_id, left)
-    return outcomes
-
-
-def _send_in_order(
-    channel: TextChannel, texts: list[OutgoingText], until: float
-) -> tuple[list[Outcome], list[OutgoingText]]:
-    """Texts to one person; after one that has to wait, the later ones wait behind it."""
-    done: list[Outcome] = []
-    for index, one in enumerate(texts):
-        if time.monotonic() > until:
-            return done, texts[index:]
-        outcome = Outcome(one, _send(channel, one))
-        done.append(outcome)
-        if isinstance(outcome.result, ProviderError) and not isinstance(outcome.result, Permanent):
-            return done, texts[index + 1 :]
-    return done, []
-
-
-def _send(channel: TextChannel, one: OutgoingText) -> Accepted | ProviderError:
-    try:
-        return channel.send(one)
-    except ProviderError as error:
-        return error
-    except Exception as error:
-        log.exception("send.broke", message_id=str(one.message_id))
-        return Ambiguous(f"Sending broke off ({type(error).__name__}); asking what happened.", settled=False)
-
-
-def _put_back(desk: Desk, claim_id: uuid.UUID, ids: list[uuid.UUID]) -> None:
-    with tenancy.session_for(desk.account.id) as session:
-        claim.put_back(session, claim_id, ids)
-        session.commit()
-
-
-def _must_stop(desk: Desk, pacer: Pacer, outcomes: list[Outcome], probing: bool) -> bool:
+def _must_stop(desk: Desk, pacer: Pacer, outcomes: Sequence[Outcome], probing: bool) -> bool:
+    """What the answers mean for the pace and the breaker."""
     results = [o.result for o in outcomes]
     slower = [r for r in results if isinstance(r, RateLimited)]
     if slower:
