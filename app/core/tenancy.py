@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import ColumnElement, Connection, Text, cast, event, func, text
 from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction
 
@@ -55,6 +56,14 @@ def entered_account(session: Session) -> uuid.UUID:
     if not isinstance(account_id, uuid.UUID):
         raise LookupError("no account was entered")
     return account_id
+
+
+@contextmanager
+def raw_for(account_id: uuid.UUID) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A short transaction for an account without the ORM, for what is asked on every visit of a public page."""
+    with runtime.current().database.raw() as connection, connection.transaction():
+        connection.execute("select set_config('app.account_id', %s, true)", (str(account_id),))
+        yield connection
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from app.models.account import Account
 from app.models.booking import Booking
 from app.models.calendar import Calendar
 from app.models.user import User
-from app.web import booking_form, public_account
+from app.web import booking_form, kept_pages, public_account
 from app.web.booking_form import BookingForm, Robot
 from app.web.booking_picker import Picker, picker_for, read_stamp, stamp_of
 from app.web.zone_choice import zone_options
@@ -84,12 +84,25 @@ def logo(business: str) -> Response:
 
 @blueprint.get("/<business>/<calendar>")
 @public
-def pick(business: str, calendar: str) -> str:
+def pick(business: str, calendar: str) -> str | Response:
+    if shown_before := kept_pages.find():
+        return shown_before
     account = public_account.enter(business)
     found = calendar_of(calendar)
     if not found.is_active:
         return page("booking/closed.html", account, calendar=found)
     picker = picker_for(account, found, request.args)
+    if not kept_pages.may_be_kept():
+        return _pick_page(account, found, picker)
+    made = kept_pages.made_from(account.id, found.id, *picker.span)
+    shown = _pick_page(account, found, picker)
+    # Where nothing is free the page names a later day, and that one would have to be watched as well.
+    if picker.offer.days:
+        kept_pages.keep(made, shown)
+    return shown
+
+
+def _pick_page(account: Account, found: Calendar, picker: Picker) -> str:
     if htmx.is_htmx():
         return page("booking/_picker.html", account, calendar=found, picker=picker)
     return page(

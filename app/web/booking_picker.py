@@ -125,6 +125,13 @@ class Picker:
             people=[self.host_id] if self.host_id else None,
         )
 
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The moments between which everything lies that is shown."""
+        midnight = datetime.min.time()
+        after = end_of(self.month) + timedelta(days=1)
+        return datetime.combine(self.month, midnight, self.zone), datetime.combine(after, midnight, self.zone)
+
     def slots_on(self, on: date) -> list[Slot]:
         return self.offer.days.get(on, [])
 

@@ -9,34 +9,38 @@ forgotten first. Who decides about a booking reads the rows themselves.
 import threading
 import uuid
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.domain.availability.hours import Interval, merged
+from app.domain.availability.hours import Interval
 
 # Blocks of time start at multiples of this.
-BLOCK = 32 * 86400
-MOST_KEPT = 2000
+BLOCK = 8 * 86400
+MOST_KEPT = 8000
 
 Busy = dict[uuid.UUID, list[Interval]]
 
+# Joined by Postgres, which is faster at it than we are, and hands over fewer.
 _ROWS = text("""
-    select b.user_id, array_agg(floor(date_part('epoch', b.starts_at))::bigint),
-           array_agg(ceil(date_part('epoch', b.ends_at))::bigint)
-    from busy_times b
-    where b.account_id = :account and b.user_id = any (:people)
-      and b.ends_at > to_timestamp(:since) and b.starts_at < to_timestamp(:until)
-    group by b.user_id
+    select user_id, array(select lower(span) from unnest(spans) span), array(select upper(span) from unnest(spans) span)
+    from (select b.user_id, range_agg(int8range(floor(date_part('epoch', b.starts_at))::bigint,
+                                                ceil(date_part('epoch', b.ends_at))::bigint)) as spans
+          from busy_times b
+          where b.account_id = :account and b.user_id = any (:people)
+            and b.ends_at > to_timestamp(:since) and b.starts_at < to_timestamp(:until)
+          group by b.user_id) joined
 """)
 
 
 def read(
     session: Session, account_id: uuid.UUID, versions: Mapping[uuid.UUID, str], since: int, until: int
 ) -> Busy:
-    """From the tables, for those who have linked calendars; neither sorted nor joined."""
+    """From the tables, for those who have linked calendars; sorted, and joined where they touch."""
     return _rows(session, account_id, versions, since, until)
 
 
@@ -121,10 +125,19 @@ def _learn(
     last = max(max(blocks) for blocks in missing.values())
     rows = _rows(session, account_id, missing, first * BLOCK, (last + 1) * BLOCK)
     for user_id, blocks in missing.items():
-        spans = merged(rows.get(user_id, ()))
+        spans = rows.get(user_id, [])
         for block in blocks:
-            start, end = block * BLOCK, (block + 1) * BLOCK
-            inside = [(max(a, start), min(b, end)) for a, b in spans if a < end and b > start]
+            inside = _cut(spans, block * BLOCK, (block + 1) * BLOCK)
             packed = array("q", [edge for span in inside for edge in span])
             _memory.keep((account_id, user_id, block), versions[user_id], packed)
             found.setdefault(user_id, []).extend(inside)
+
+
+def _cut(spans: list[Interval], start: int, end: int) -> list[Interval]:
+    """Those of sorted spans that lie between, cut at its edges."""
+    first = bisect_right(spans, start, key=itemgetter(1))
+    found = spans[first : bisect_left(spans, end, key=itemgetter(0))]
+    if found:
+        found[0] = (max(found[0][0], start), found[0][1])
+        found[-1] = (found[-1][0], min(found[-1][1], end))
+    return found

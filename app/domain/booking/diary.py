@@ -37,7 +37,7 @@ CAP_MARGIN = timedelta(days=8)
 # A person, and a stretch in which they are busy.
 Busy = tuple[uuid.UUID, datetime, datetime]
 
-_HOSTS = text("""
+HOSTS = """
     with who as (
         select h.user_id, h.is_fallback, h.schedule_id, h.account_id, h.position, h.id
         from calendar_hosts h join users u on u.id = h.user_id and u.disabled_at is null
@@ -67,8 +67,8 @@ _HOSTS = text("""
         select jsonb_agg(jsonb_build_array(d."on", d.hours) order by d."on") as dates from schedule_dates d
         where d.schedule_id = s.id and d."on" between :first and :last) d on true
     order by w.position, w.id
-""")
-_BOOKED = text("""
+"""
+BOOKED = """
     select a.id, date_part('epoch', a.starts_at)::bigint, date_part('epoch', a.ends_at)::bigint, a.seats,
            (select count(*) from bookings b where b.account_id = a.account_id and b.appointment_id = a.id
             and (b.state in ('requested', 'confirmed', 'no_show') or (b.state = 'held' and b.updated_at > :fresh))),
@@ -77,7 +77,8 @@ _BOOKED = text("""
     where a.account_id = :account and a.calendar_id = :calendar and a.starts_at >= :since and a.starts_at < :until
       and a.state <> 'cancelled' and (a.hold_until is null or a.hold_until > :at)
     group by a.id
-""")
+"""
+_HOSTS, _BOOKED = text(HOSTS), text(BOOKED)
 
 
 @dataclass
