@@ -54,6 +54,14 @@ def test_a_word_is_found_through_all_the_years(cast: Cast, inside: Session) -> N
     assert found(inside, "100%") == found(inside, "v_ucher") == []
 
 
+def test_a_number_is_found_through_all_the_years_in_this_account_only(cast: Cast, inside: Session) -> None:
+    talks = [said_days_ago(cast, days, f"Call 415 555 7788 or order 900{days:04}") for days in (1, 90, 2000)]
+    talk(cast.other_account, "Somebody", "+14155550003", "Call 415 555 7788 or order 9002000")
+    assert found(inside, "415 555 7788") == [one.id for one in talks]
+    assert found(inside, "9002000") == [talks[-1].id]
+    assert found(inside, "9002001") == []
+
+
 def test_the_newest_hits_come_first_when_there_are_too_many(
     cast: Cast, inside: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
