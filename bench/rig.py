@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ from typing import Any
 import requests
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from app import config
 from app.core import runtime, tenancy
@@ -36,7 +37,7 @@ from app.stack.redis import EmbeddedRedis
 from app.stack.spawn import spawn
 
 ROOT = Path(__file__).parent.parent
-SID, TOKEN, NUMBER = "AC" + "7" * 32, "bench-token", "+14155550100"
+SID, TOKEN, NUMBER, SECOND = "AC" + "7" * 32, "bench-token", "+14155550100", "+14155550101"
 
 
 def free_port() -> int:
@@ -63,6 +64,8 @@ class Rig:
         self.redis = EmbeddedRedis(self.folder / "redis", appendonly=True)
         self.postgres.__enter__()
         self.redis.__enter__()
+        # A connection for each statement: some tests end Postgres in between.
+        self._owner = create_engine(self.postgres.owner_url, poolclass=NullPool)
         migrations = Config(str(ROOT / "alembic.ini"))
         migrations.set_main_option("sqlalchemy.url", self.postgres.owner_url)
         command.upgrade(migrations, "head")
@@ -196,21 +199,20 @@ class Rig:
 
     def owner(self, statement: str, **values: Any) -> list[Any]:
         """One statement as the owner of the tables, whom the fence does not bind."""
-        engine = create_engine(self.postgres.owner_url)
-        with engine.begin() as connection:
+        with self._owner.begin() as connection:
             found = connection.execute(text(statement), values)
-            rows = list(found.all()) if found.returns_rows else []
-        engine.dispose()
-        return rows
+            return list(found.all()) if found.returns_rows else []
 
-    def found(self, per_second: float = 100_000) -> tuple[Account, Connection]:
+    def found(
+        self, per_second: float = 100_000, numbers: Sequence[str] = (NUMBER,)
+    ) -> tuple[Account, Connection]:
         """An agency with one account, connected to the simulator, without a pace that would be measured instead of us."""
         self.control(
             "/twilio/accounts",
             sid=SID,
             auth_token=TOKEN,
             name="Bench",
-            numbers=[{"phone_number": NUMBER, "friendly_name": "Bench"}],
+            numbers=[{"phone_number": number, "friendly_name": "Bench"} for number in numbers],
         )
         with tenancy.session_for() as session:
             agency = Agency(name="Bench")
