@@ -109,13 +109,14 @@ def ask_quiet_hours(
     *,
     ignored_by: str = "",
 ) -> None:
+    if account.quiet_from is None:
+        return
     zone = quiet.contact_zone(account, contact, address)
     until = quiet.quiet_until(account, zone, at)
     if until is None:
-        if account.quiet_from is not None:
-            verdict.add(
-                "quiet_hours", "ok", f"It is not quiet hours where they are ({_wall(at, account, zone)})."
-            )
+        verdict.add(
+            "quiet_hours", "ok", f"It is not quiet hours where they are ({_wall(at, account, zone)})."
+        )
         return
     if ignored_by:
         verdict.add(
