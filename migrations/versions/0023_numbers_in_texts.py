@@ -9,7 +9,7 @@ from alembic import op
 from migrations.fence import CURRENT_ACCOUNT
 
 revision = "0023"
-down_revision = "0020"
+down_revision = "0022"
 
 SAFE = "security definer set search_path = pg_catalog, public, pg_temp"
 BY_SLICES = f"""

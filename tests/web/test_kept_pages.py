@@ -18,7 +18,7 @@ from app.models.account import Account
 from app.models.calendar import Calendar, CalendarHost
 from app.models.linked_calendar import BusyTime, LinkedCalendar
 from app.models.schedule import Schedule, ScheduleDate
-from app.models.user import User
+from app.models.user import Membership, User
 from app.web import kept_pages
 from tests.domain.booking.rows import make_busy
 from tests.factories import Cast
@@ -121,6 +121,10 @@ def _fewer_hosts(session: Session, calendar: Calendar, cast: Cast) -> None:
     session.query(CalendarHost).where(CalendarHost.user_id == cast.cleo.id).delete()
 
 
+def _left_the_account(session: Session, calendar: Calendar, cast: Cast) -> None:
+    session.query(Membership).where(Membership.user_id == cast.ben.id).delete()
+
+
 def _busy(session: Session, calendar: Calendar, cast: Cast) -> None:
     make_busy(session, cast.account, cast.ben, TEN, TEN + timedelta(hours=1), synced_at=now())
 
@@ -133,6 +137,7 @@ CHANGES: dict[str, Callable[[Session, Calendar, Cast], None]] = {
     "a host less": _fewer_hosts,
     "a host has another name": _of_ben(name="Benjamin"),
     "a host has left": _of_ben(disabled_at=AT),
+    "a host has left the account": _left_the_account,
     "another length": _of_calendar(durations=[45]),
     "more notice": _of_calendar(notice_minutes=3 * 1440),
     "a cap": _of_calendar(cap_day=1),
