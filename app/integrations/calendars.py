@@ -85,7 +85,7 @@ def look(linked_id: uuid.UUID) -> int | None:
         log.exception("calendar.unreadable", calendar=str(linked_id))
         calendar_sync.failed(work, f"An answer could not be read ({type(error).__name__}).", now())
         return None
-    count = calendar_sync.store(work, changes, lambda event: outside_changes.take(work, event, now()), now())
+    count = calendar_sync.store(work, outside_changes.take(work, changes, now()), now())
     log.info("calendar.read", calendar=str(linked_id), full=changes.is_full, changed=count)
     return count
 
@@ -94,7 +94,9 @@ def _read(account: CalendarAccount, work: Work) -> Changes:
     changes = account.changes(work.ref, work.zone, work.cursor, work.since, work.until)
     if not changes.is_full:
         return changes
-    missing = sorted(work.expected - {event.ref for event in changes.events})[:MOST_MISSING]
+    # One that was made to repeat is there by its occurrences.
+    there = {event.series_ref or event.ref for event in changes.events}
+    missing = sorted(work.expected - there)[:MOST_MISSING]
     # Deleted, or moved far away, while nobody told us.
     found = [account.event(work.ref, work.zone, ref) for ref in missing]
     return Changes([*changes.events, *found], changes.cursor, is_full=True)

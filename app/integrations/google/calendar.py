@@ -49,15 +49,21 @@ class GoogleCalendars:
         if cursor is None:
             return self._everything(ref, zone, since, until)
         items, following = self._read(ref, syncToken=cursor)
-        touched = dict.fromkeys(str(i["recurringEventId"]) for i in items if i.get("recurringEventId"))
+        whole = {str(item["id"]): item for item in items if item.get("recurrence")}
+        alone = [i for i in items if not i.get("recurringEventId") and str(i["id"]) not in whole]
+        # A series that became a single event is told with it, and has no occurrences to ask for.
+        single = {str(item["id"]) for item in alone if item.get("status") != "cancelled"}
+        touched = dict.fromkeys(
+            key for i in items if (key := str(i.get("recurringEventId") or "")) and key not in single
+        )
         if len(touched) > MOST_SERIES:
             raise CursorExpired
-        whole = {str(item["id"]): item for item in items if item.get("recurrence")}
         series = {key: self._series(ref, key, zone, since, until) for key in touched if key not in whole}
         for key, item in whole.items():
             belonging = [i for i in items if i.get("recurringEventId") == key]
             series[key] = _unrolled([item, *belonging], zone, since, until)
-        alone = [i for i in items if not i.get("recurringEventId") and str(i["id"]) not in whole]
+        # An event that became a series may be told as gone, though its occurrences stand.
+        alone = [item for item in alone if str(item["id"]) in single or not series.get(str(item["id"]))]
         # A series that became a single event, or is gone altogether, leaves no occurrences behind.
         for item in alone:
             series.setdefault(str(item["id"]), [])
@@ -96,7 +102,11 @@ class GoogleCalendars:
         except Refused as error:
             if error.status in GONE:
                 return []
-            raise
+            if error.status != 400:
+                raise
+            # It does not repeat any more.
+            current = self._current(ref, series_ref)
+            items = [current] if current is not None else []
         return _unrolled(items, zone, since, until)
 
     def between(self, ref: str, zone: ZoneInfo, start: datetime, end: datetime) -> list[OutsideEvent]:

@@ -23,7 +23,10 @@ ONE = (
     "attendees(self,responseStatus)"
 )
 LIST = f"items({ONE}),nextPageToken,nextSyncToken,timeZone"
-WHOLE = "id,status,summary,description,location,start,end,etag,attendees,extendedProperties,hangoutLink,conferenceData"
+WHOLE = (
+    "id,status,summary,description,location,start,end,recurrence,transparency,eventType,etag,attendees,"
+    "extendedProperties,hangoutLink,conferenceData"
+)
 
 
 def _at(calendar_ref: str, *rest: str) -> str:

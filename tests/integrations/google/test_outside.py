@@ -7,6 +7,7 @@ import pytest
 
 from app.core import tenancy
 from app.core.clock import now
+from app.core.errors import Invalid
 from app.domain import calendar_channel, outside_changes
 from app.domain.booking.book import SlotTaken
 from app.integrations import calendars
@@ -178,6 +179,43 @@ def test_a_whole_day_is_asked_about(
     look(connection)
     asked = appointment_of(cast.account, appointment_id).asked_change
     assert asked is not None and asked["is_all_day"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "possible"),
+    [
+        # No length at all, which Google allows.
+        (LATER, LATER, False),
+        # Last week, and this morning: nobody can be told to come then.
+        ("2026-02-20T15:00", "2026-02-20T15:30", True),
+        ("2026-03-02T11:00", "2026-03-02T12:30", True),
+    ],
+)
+def test_where_no_guest_can_be_told_to_come_the_hosts_are_asked(
+    google: Google,
+    connection: Connection,
+    cast: Cast,
+    booked: Booked,
+    start: str,
+    end: str,
+    possible: bool,
+) -> None:
+    appointment_id = booked()
+    told = len(notices(cast))
+    google.move(cast.ben, event(appointment_id), start, end)
+    look(connection)
+    asked = appointment_of(cast.account, appointment_id).asked_change
+    assert asked is not None and asked["starts_at"].startswith(start)
+    assert (starts(cast, appointment_id), len(notices(cast))) == (SLOT, told)
+    assert linked_of(connection).sync_error is None
+    with tenancy.session_for(cast.account.id) as session:
+        row = session.get_one(Appointment, appointment_id)
+        if possible:
+            outside_changes.accept(session, row, cast.actor(cast.ben))
+            assert row.starts_at.isoformat()[:16] == start
+        else:
+            with pytest.raises(Invalid, match="no length"):
+                outside_changes.accept(session, row, cast.actor(cast.ben))
 
 
 def test_a_deletion_that_nobody_told_is_found(

@@ -101,6 +101,21 @@ def test_a_shortened_series_leaves_nothing_behind(google: Google, connection: Co
     assert len(busy_of(cast.account, cast.ben)) == 2
 
 
+def test_an_event_becomes_a_series_and_a_series_an_event(
+    google: Google, connection: Connection, cast: Cast
+) -> None:
+    visit = google.add(cast.ben, *VISIT, summary="Visit")
+    look(connection)
+    later = ("2026-03-04T15:00", "2026-03-04T16:00")
+    google.move(cast.ben, visit, *later)
+    google.change(cast.ben, visit, recurrence=["RRULE:FREQ=DAILY;COUNT=2"])
+    assert look(connection).sync_error is None
+    assert [row[0] for row in busy_of(cast.account, cast.ben)] == [later[0], "2026-03-05T15:00"]
+    google.change(cast.ben, visit, recurrence=None)
+    assert look(connection).sync_error is None
+    assert [row[0] for row in busy_of(cast.account, cast.ben)] == [later[0]]
+
+
 def test_a_forgotten_token_reads_everything_anew(google: Google, connection: Connection, cast: Cast) -> None:
     visit = google.add(cast.ben, *VISIT, summary="Visit")
     look(connection)
