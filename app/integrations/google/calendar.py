@@ -143,8 +143,7 @@ class GoogleCalendars:
             current = self._current(ref, wish.ref)
             try:
                 if current is not None:
-                    body = writing.change(current, wish)
-                    return _written(self._api.patch(ref, wish.ref, body, str(current.get("etag") or "*")))
+                    return _written(self._change(ref, current, wish))
                 made = self._insert(ref, wish)
                 if made is not None:
                     return _written(made)
@@ -155,6 +154,14 @@ class GoogleCalendars:
         raise Permanent(
             "The event in Google changes all the time and could not be written.", "412", retry_helps=True
         )
+
+    def _change(self, ref: str, current: dict[str, Any], wish: EventWish) -> dict[str, Any]:
+        if not writing.is_all_day(current):
+            etag = str(current.get("etag") or "*")
+            return self._api.patch(ref, wish.ref, writing.change(current, wish), etag)
+        everything = self._api.event(ref, wish.ref, all_of_it=True)
+        etag = str(everything.get("etag") or "*")
+        return self._api.update(ref, wish.ref, writing.whole(everything, wish), etag)
 
     def _insert(self, ref: str, wish: EventWish) -> dict[str, Any] | None:
         """None when it is there already: an earlier try went through and its answer was lost, or it was deleted since."""

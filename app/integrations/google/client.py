@@ -71,9 +71,13 @@ class CalendarApi:
         ):
             yield from page.get("items") or ()
 
-    def event(self, calendar_ref: str, event_ref: str) -> Json:
+    def event(self, calendar_ref: str, event_ref: str, *, all_of_it: bool = False) -> Json:
+        """What we make use of, or all there is."""
         found: Json = self._api.get(
-            "events.get", _at(calendar_ref, "events", event_ref), fields=WHOLE, **self._named
+            "events.get",
+            _at(calendar_ref, "events", event_ref),
+            fields="" if all_of_it else WHOLE,
+            **self._named,
         )
         return found
 
@@ -95,6 +99,19 @@ class CalendarApi:
         made: Json = self._api.call(
             "events.patch",
             "PATCH",
+            _at(calendar_ref, "events", event_ref),
+            params={**QUIET, **_conference(body)},
+            json=body,
+            headers={"If-Match": etag},
+            **self._named,
+        )
+        return made
+
+    def update(self, calendar_ref: str, event_ref: str, body: Json, etag: str) -> Json:
+        """The whole event anew; 412 as with a patch."""
+        made: Json = self._api.call(
+            "events.update",
+            "PUT",
             _at(calendar_ref, "events", event_ref),
             params={**QUIET, **_conference(body)},
             json=body,

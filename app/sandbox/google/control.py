@@ -195,7 +195,7 @@ def add_event() -> ResponseReturnValue:
 def change_event(event_id: str) -> ResponseReturnValue:
     """Patch semantics; {"status": "cancelled"} deletes."""
     email, calendar = _place()
-    event = events.change(world(), calendar, email, event_id, json_order())
+    event = events.change(world(), calendar, email, event_id, json_order(), by_person=True)
     return event_json(event, calendar, email, public_url())
 
 

@@ -171,6 +171,20 @@ def test_onto_another_booking_nobody_is_moved_silently(
         outside_changes.accept(session, session.get_one(Appointment, appointment_id), cast.actor(cast.ben))
 
 
+def test_a_whole_day_is_written_back(
+    google: Google, connection: Connection, cast: Cast, booked: Booked
+) -> None:
+    appointment_id = booked(when_moved="ignore")
+    google.change(cast.ben, event(appointment_id), colorId="3")
+    google.move(cast.ben, event(appointment_id), "2026-03-03", "2026-03-04")
+    look(connection)
+    run_jobs()
+    [there] = google.alive(cast.ben)
+    assert (there["start"]["dateTime"][:16], there["colorId"]) == (SLOT, "3")
+    row = appointment_of(cast.account, appointment_id)
+    assert (row.event_state, row.event_error) == ("written", None)
+
+
 def test_a_whole_day_is_asked_about(
     google: Google, connection: Connection, cast: Cast, booked: Booked
 ) -> None:
