@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
-from app.core.errors import NeedsReconnect, Permanent, ProviderError, RateLimited
+from app.core.errors import NeedsReconnect, Permanent, ProviderError
 from app.core.tenancy import entered_account, session_for
 from app.domain import calendar_channel, calendar_sync, event_writes, linked_calendars, outside_changes
 from app.domain.calendar_channel import CalendarAccount, CalendarGone, Changes, CursorExpired, OutsideEvent
@@ -77,8 +77,7 @@ def look(linked_id: uuid.UUID) -> int | None:
         calendar_sync.gone(work)
         return None
     except ProviderError as error:
-        after = error.after if isinstance(error, RateLimited) else None
-        calendar_sync.failed(work, error.sentence, now(), after_s=after)
+        calendar_sync.failed(work, error.sentence, now(), after_s=error.after)
         log.warning("calendar.not_read", calendar=str(linked_id), code=error.code)
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -116,13 +115,11 @@ def write_event(account_id: uuid.UUID, appointment_id: uuid.UUID) -> bool:
         event_writes.calendar_gone(work, now())
     except NeedsReconnect as error:
         event_writes.failed(work, error.sentence, now(), after_s=event_writes.PAUSED.total_seconds())
-    except RateLimited as error:
-        event_writes.failed(work, error.sentence, now(), after_s=error.after)
     except Permanent as error:
         event_writes.failed(work, error.sentence, now(), for_good=not error.retry_helps)
     except ProviderError as error:
         # Also a lost answer: the next try finds what this one made.
-        event_writes.failed(work, error.sentence, now())
+        event_writes.failed(work, error.sentence, now(), after_s=error.after)
     else:
         return True
     log.warning("event.not_written", appointment=str(appointment_id))
