@@ -93,10 +93,13 @@ def _work(session: Session, row: Appointment, run_at: datetime, at: datetime) ->
     linked = session.get(LinkedCalendar, row.linked_calendar_id) if row.linked_calendar_id else None
     connection = session.get(Connection, linked.connection_id) if linked is not None else None
     is_wanted = row.state == "confirmed"
-    if linked is None or connection is None or connection.state == "disconnected" or linked.is_gone:
-        _close_without(row, is_wanted, is_gone=linked is None or linked.is_gone)
+    if linked is None or connection is None or linked.is_gone:
+        _close_without(row, is_wanted, "is gone")
         return None
     if connection.state not in connections.WORKING:
+        if connection.state == "disconnected" and row.ends_at <= at:
+            _close_without(row, is_wanted, "was disconnected")
+            return None
         row.event_run_at, row.event_lease_until = at + PAUSED, None
         row.event_attempts -= 1
         row.event_error = f"{connection.provider_name} has to be connected again before this can be written."
@@ -117,10 +120,9 @@ def _work(session: Session, row: Appointment, run_at: datetime, at: datetime) ->
     )
 
 
-def _close_without(row: Appointment, is_wanted: bool, *, is_gone: bool) -> None:
+def _close_without(row: Appointment, is_wanted: bool, why: str) -> None:
     row.event_lease_until = row.event_run_at = row.event_etag = None
     row.event_state = "failed" if is_wanted else "none"
-    why = "is gone" if is_gone else "was disconnected"
     row.event_error = f"The calendar it was to be written to {why}." if is_wanted else None
 
 
@@ -225,7 +227,8 @@ def written(work: WriteWork, event: WrittenEvent | None, at: datetime) -> None:
 def failed(
     work: WriteWork, sentence: str, at: datetime, *, for_good: bool = False, after_s: float | None = None
 ) -> None:
-    """Tried again with growing waits; `for_good` or after many tries a person has to look, and sees why."""
+    """Tried again with growing waits; `for_good`, or after many tries once the booking is over, a person has to look, and sees
+    why."""
     with session_for(work.account_id) as session:
         row = _mine(session, work)
         if row is None:
@@ -235,7 +238,7 @@ def failed(
         if row.event_run_at == work.run_at:
             wait = backoff.wait(work.attempts, first=5, longest=LONGEST_WAIT_S)
             row.event_run_at = at + (timedelta(seconds=after_s) if after_s else wait)
-            if for_good or work.attempts >= MOST_TRIES:
+            if for_good or (work.attempts >= MOST_TRIES and row.ends_at <= at):
                 row.event_state, row.event_run_at = "failed", None
         _let_notices_go(session, row, at)
         session.commit()

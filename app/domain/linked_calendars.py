@@ -250,7 +250,13 @@ def _has_events(session: Session, linked: LinkedCalendar, at: datetime) -> bool:
 
 
 def _write_waiting(session: Session, linked: LinkedCalendar, at: datetime) -> None:
+    """Bookings to come that stand nowhere: they were meant for no calendar, or for one that cannot be reached any more."""
     mine = select(AppointmentHost.appointment_id).where(AppointmentHost.user_id == linked.user_id)
+    lost = (
+        select(LinkedCalendar.id)
+        .join(Connection, Connection.id == LinkedCalendar.connection_id)
+        .where(LinkedCalendar.user_id == linked.user_id, Connection.state.not_in(connections.WORKING))
+    )
     session.execute(
         update(Appointment)
         .where(
@@ -258,9 +264,16 @@ def _write_waiting(session: Session, linked: LinkedCalendar, at: datetime) -> No
             Appointment.id.in_(mine),
             Appointment.state == "confirmed",
             Appointment.ends_at > at,
-            Appointment.linked_calendar_id.is_(None),
+            Appointment.event_etag.is_(None),
+            Appointment.linked_calendar_id.is_(None) | Appointment.linked_calendar_id.in_(lost),
         )
-        .values(linked_calendar_id=linked.id, event_state="due", event_run_at=at, event_error=None)
+        .values(
+            linked_calendar_id=linked.id,
+            event_state="due",
+            event_run_at=at,
+            event_attempts=0,
+            event_error=None,
+        )
         .execution_options(synchronize_session=False)
     )
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
@@ -276,7 +289,8 @@ def look_now(session: Session, linked: LinkedCalendar, at: datetime, *, anew: bo
 
 
 def wake(session: Session, connection_id: uuid.UUID, at: datetime) -> None:
-    """The connection works again: its calendars are read and what waits is written at once. The caller commits."""
+    """The connection works again: its calendars are read, and what waits or was given up is written at once. The caller
+    commits."""
     mine = select(LinkedCalendar.id).where(LinkedCalendar.connection_id == connection_id)
     session.execute(
         update(LinkedCalendar)
@@ -287,12 +301,20 @@ def wake(session: Session, connection_id: uuid.UUID, at: datetime) -> None:
         .values(next_sync_at=at, sync_failures=0)
         .execution_options(synchronize_session=False)
     )
+    given_up = (Appointment.event_state == "failed") & (Appointment.ends_at > at)
     session.execute(
         update(Appointment)
-        .where(Appointment.linked_calendar_id.in_(mine), Appointment.event_state == "due")
-        .values(event_run_at=at)
+        .where(Appointment.linked_calendar_id.in_(mine), (Appointment.event_state == "due") | given_up)
+        .values(event_state="due", event_run_at=at, event_attempts=0)
         .execution_options(synchronize_session=False)
     )
+    targets = select(LinkedCalendar).where(
+        LinkedCalendar.connection_id == connection_id,
+        LinkedCalendar.takes_bookings,
+        LinkedCalendar.is_gone.is_(False),
+    )
+    for linked in session.scalars(targets):
+        _write_waiting(session, linked, at)
     jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
 

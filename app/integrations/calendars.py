@@ -24,6 +24,7 @@ from app.domain.calendar_channel import CalendarAccount, CalendarGone, Changes, 
 from app.domain.calendar_sync import Work
 from app.domain.event_writes import WriteWork
 from app.integrations import registry
+from app.integrations.http import MissingScope
 from app.models.booking import Appointment, AppointmentHost
 from app.models.calendar import Calendar
 from app.models.connection import Connection
@@ -113,13 +114,16 @@ def write_event(account_id: uuid.UUID, appointment_id: uuid.UUID) -> bool:
         _write(open_account(work.provider, work.connection_id), work)
     except CalendarGone:
         event_writes.calendar_gone(work, now())
-    except NeedsReconnect as error:
+    except (NeedsReconnect, MissingScope) as error:
         event_writes.failed(work, error.sentence, now(), after_s=event_writes.PAUSED.total_seconds())
     except Permanent as error:
         event_writes.failed(work, error.sentence, now(), for_good=not error.retry_helps)
     except ProviderError as error:
         # Also a lost answer: the next try finds what this one made.
         event_writes.failed(work, error.sentence, now(), after_s=error.after)
+    except (ValueError, KeyError, TypeError) as error:
+        log.exception("event.unreadable", appointment=str(appointment_id))
+        event_writes.failed(work, f"An answer could not be read ({type(error).__name__}).", now())
     else:
         return True
     log.warning("event.not_written", appointment=str(appointment_id))
