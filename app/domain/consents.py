@@ -236,6 +236,10 @@ def note_end(row: Connection, granted: Granted) -> None:
 def _row_for(session: Session, attempt: OAuthAttempt, identity: Identity) -> Connection | None:
     query = select(Connection).where(Connection.account_id == attempt.account_id).with_for_update()
     if attempt.connection_id is None:
+        # Two consents to the same account at once make one connection.
+        session.execute(
+            select(Account.id).where(Account.id == attempt.account_id).with_for_update(key_share=True)
+        )
         return session.scalar(
             query.where(Connection.provider == attempt.provider, Connection.external_ref == identity.ref)
         )
@@ -276,19 +280,6 @@ def is_known_elsewhere(session: Session, provider: str, ref: str, but: uuid.UUID
         Connection.state.in_(connections.WORKING),
     )
     return session.scalar(query.where(Connection.id != but) if but else query) is not None
-
-
-def disconnect(session: Session, actor: Actor, connection: Connection, trouble: str) -> None:
-    """Tokens are erased; settings, linked calendars and history stay for a later reconnect."""
-    connections.seal_credentials(connection, {})
-    connection.state = "disconnected"
-    connection.token_version += 1
-    connection.scopes = []
-    connection.token_expires_at = connection.refresh_at = connection.probe_at = None
-    connection.refresh_lease_until = None
-    connection.last_error = trouble or None
-    connection.last_error_at = now() if trouble else None
-    audit.note(session, actor, "connection.disconnected", connection.name, account_id=connection.account_id)
 
 
 def forget_old(session: Session) -> None:
