@@ -18,7 +18,7 @@ CONNECT = "/a/bright-dental/connect/google"
 
 def test_two_windows_connect_the_same_new_account_once(
     app: Flask, cast: Cast, google: Google, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     browsers: list[FlaskClient] = [sign_in(app.test_client(), cast.ana) for _ in range(2)]
     backs = [google.answer(leave(browser, CONNECT)) for browser in browsers]
     both, probe = threading.Barrier(2), OAuthProvider.probe
