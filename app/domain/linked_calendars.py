@@ -1,10 +1,10 @@
 """The calendars a person linked, and the two questions about each: is it looked at for conflicts, and are bookings written
 to it? Linked calendars lie outside the fence, so whoever comes from a page goes through `linked_of`, which asks for
-the account as well. Reading them is calendar_sync.py's, writing event_writes.py's.
+the account as well. Listing them is calendar_lists.py's, reading calendar_sync.py's, writing event_writes.py's.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,6 @@ from app.core.actor import Actor
 from app.core.errors import Invalid, NotFound
 from app.domain import audit, connections
 from app.domain.booking.diary import STALE_AFTER
-from app.domain.calendar_channel import ListedCalendar
 from app.models.booking import Appointment, AppointmentHost
 from app.models.connection import Connection
 from app.models.linked_calendar import BusyTime, LinkedCalendar
@@ -75,69 +74,6 @@ def overview(
     ).all()
     counted = {row[0]: row[1] for row in counts}
     return [Linked(row[0], row[1], row[2], counted.get(row[0].id, 0)) for row in rows]
-
-
-def record_list(
-    session: Session, connection: Connection, listed: Iterable[ListedCalendar], at: datetime
-) -> None:
-    """What the provider lists now. Of a person's first connection the main calendar answers both questions with yes, so
-    that nobody is booked over from the first minute. The caller commits."""
-    if connection.user_id is None:
-        return
-    known = {
-        row.ref: row
-        for row in session.scalars(
-            select(LinkedCalendar)
-            .where(
-                LinkedCalendar.connection_id == connection.id, LinkedCalendar.user_id == connection.user_id
-            )
-            .with_for_update()
-        )
-    }
-    is_first, has_target = not known, _has_target(session, connection)
-    seen = set()
-    for one in listed:
-        seen.add(one.ref)
-        row = known.get(one.ref)
-        if row is None:
-            main = is_first and one.is_primary
-            row = LinkedCalendar(
-                account_id=connection.account_id,
-                connection_id=connection.id,
-                user_id=connection.user_id,
-                ref=one.ref,
-                name=one.name,
-                checks_conflicts=main,
-                takes_bookings=main and one.can_write and not has_target,
-                next_sync_at=at if main else None,
-            )
-            session.add(row)
-        row.name, row.timezone = one.name, one.timezone
-        row.is_primary, row.can_write = one.is_primary, one.can_write
-        if row.is_gone:
-            row.is_gone, row.cursor = False, None
-            row.next_sync_at = at if row.checks_conflicts or row.takes_bookings else None
-    for ref, row in known.items():
-        if ref not in seen:
-            forget(session, row)
-    session.flush()
-    jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
-
-
-def _has_target(session: Session, connection: Connection) -> bool:
-    return bool(
-        session.scalar(
-            select(
-                select(LinkedCalendar.id)
-                .where(
-                    LinkedCalendar.account_id == connection.account_id,
-                    LinkedCalendar.user_id == connection.user_id,
-                    LinkedCalendar.takes_bookings,
-                )
-                .exists()
-            )
-        )
-    )
 
 
 def forget(session: Session, linked: LinkedCalendar) -> None:

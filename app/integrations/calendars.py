@@ -19,7 +19,14 @@ from sqlalchemy.orm import Session
 from app.core.clock import now
 from app.core.errors import NeedsReconnect, Permanent, ProviderError
 from app.core.tenancy import entered_account, session_for
-from app.domain import calendar_channel, calendar_sync, event_writes, linked_calendars, outside_changes
+from app.domain import (
+    calendar_channel,
+    calendar_lists,
+    calendar_sync,
+    event_writes,
+    linked_calendars,
+    outside_changes,
+)
 from app.domain.calendar_channel import CalendarAccount, CalendarGone, Changes, CursorExpired, OutsideEvent
 from app.domain.calendar_sync import Work
 from app.domain.event_writes import WriteWork
@@ -56,7 +63,7 @@ def list_calendars(connection_id: uuid.UUID) -> None:
     listed = open_account(connection.provider, connection_id).calendars()
     with session_for(connection.account_id) as session:
         current = session.get_one(Connection, connection_id)
-        linked_calendars.record_list(session, current, listed, now())
+        calendar_lists.record_list(session, current, listed, now())
         session.commit()
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.core.errors import Permanent
+from app.core.errors import Permanent, Temporary
 from app.domain.calendar_channel import (
     CalendarGone,
     Changes,
@@ -39,7 +39,11 @@ class GoogleCalendars:
         self._api = api
 
     def calendars(self) -> list[ListedCalendar]:
-        return [events.read_calendar(entry) for entry in self._api.calendars()]
+        found = [events.read_calendar(entry) for entry in self._api.calendars()]
+        if not found:
+            # Everybody has a main one; to believe this would be to forget all that is known.
+            raise Temporary("Google listed no calendars.", "no_calendars")
+        return found
 
     # Reading
 

@@ -39,13 +39,14 @@ class CalendarApi:
         self._named: Json = {} if patience_s is None else {"patience_s": patience_s}
 
     def calendars(self) -> Iterator[Json]:
-        """Entries of the person's list; deleted and hidden ones are left out by Google."""
-        fields = "items(id,summary,summaryOverride,timeZone,primary,accessRole),nextPageToken"
+        """Entries of the person's list, hidden ones too. Asked for again and again, so an unchanged list does not travel."""
+        fields = "items(id,summary,summaryOverride,timeZone,primary,accessRole,hidden),nextPageToken"
         for page in self._api.pages(
             "calendarList.list",
             "users/me/calendarList",
-            params={"maxResults": 250},
+            params={"maxResults": 250, "showHidden": True},
             fields=fields,
+            cached=True,
             **self._named,
         ):
             yield from page.get("items") or ()

@@ -1,14 +1,25 @@
 """Busy times follow what stands in Google: first everything, then what changed."""
 
+from typing import Any
+from typing import cast as cast_to
+
+import pytest
 import time_machine
 
 from app.core import tenancy
-from app.domain import calendar_sync
+from app.core.clock import now
+from app.core.errors import Temporary
+from app.domain import calendar_lists, calendar_sync, linked_calendars
+from app.domain.calendar_channel import ListedCalendar
 from app.integrations import calendars
+from app.integrations.google.calendar import GoogleCalendars
+from app.integrations.google.client import CalendarApi
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
+from tests.conftest import run_jobs
 from tests.factories import Cast
 from tests.google import Google, busy_of, due_now, linked_of
+from workers import housekeeping, syncs
 
 VISIT = ("2026-03-03T15:00", "2026-03-03T16:00")
 
@@ -157,3 +168,62 @@ def test_trouble_keeps_what_is_known(google: Google, connection: Connection, cas
     assert linked.synced_at == before.synced_at and linked.next_sync_at
     google.control("/unreadable", email=cast.ben.email, unreadable=False)
     assert look(connection).sync_error is None
+
+
+def test_a_calendar_that_moves_to_another_zone(google: Google, connection: Connection, cast: Cast) -> None:
+    google.add(cast.ben, "2026-03-05", "2026-03-06", summary="Holiday")
+    look(connection)
+    google.control("/timezone", email=cast.ben.email, timezone="Europe/Rome")
+    housekeeping.each_hour()
+    run_jobs()
+    assert linked_of(connection).timezone == "Europe/Rome"
+    assert busy_of(cast.account, cast.ben) == [("2026-03-04T23:00", "2026-03-05T23:00", "Holiday")]
+
+
+def test_new_calendars_are_found_and_an_unchanged_list_does_not_travel(
+    google: Google, connection: Connection, cast: Cast
+) -> None:
+    for _ in range(2):
+        housekeeping.each_hour()
+        run_jobs()
+    google.control("/calendars", email=cast.ben.email, id="club", summary="Tennis club")
+    housekeeping.each_hour()
+    run_jobs()
+    assert linked_of(connection, "club").name == "Tennis club"
+    statuses = [call["status"] for call in google.calls("/calendarList")]
+    assert statuses == [200, 304, 304, 200]
+
+
+def test_a_first_listing_that_failed_is_made_up_for(google: Google, cast: Cast) -> None:
+    made = google.connect(cast.account, cast.ben)
+    google.provider.control("/faults", kind="server_error", provider="google", path="calendarList", times=4)
+    syncs.list_calendars(str(made.id))
+    housekeeping.each_minute()
+    run_jobs()
+    assert linked_of(made).takes_bookings
+    calls = len(google.calls("/calendarList"))
+    housekeeping.each_minute()
+    run_jobs()
+    assert len(google.calls("/calendarList")) == calls
+
+
+def test_an_empty_list_is_not_believed(google: Google, connection: Connection, cast: Cast) -> None:
+    class Nothing:
+        def calendars(self) -> list[dict[str, Any]]:
+            return []
+
+    with pytest.raises(Temporary):
+        GoogleCalendars(cast_to(CalendarApi, Nothing())).calendars()
+
+
+def test_a_hidden_one_that_is_linked_is_kept(google: Google, connection: Connection, cast: Cast) -> None:
+    listed = [
+        ListedCalendar(cast.ben.email, "Ben", "America/New_York", True, True, is_hidden=True),
+        ListedCalendar("new", "New", "UTC", is_hidden=True),
+    ]
+    with tenancy.session_for(cast.account.id) as session:
+        row = session.get_one(Connection, connection.id)
+        calendar_lists.record_list(session, row, listed, now())
+        session.commit()
+        refs = [one.calendar.ref for one in linked_calendars.overview(session, cast.account.id)]
+    assert refs == [cast.ben.email] and linked_of(connection).takes_bookings
