@@ -35,6 +35,8 @@ MOST_TRIES = 20
 # Google makes a video room a moment after the event.
 MEET_AGAIN = timedelta(seconds=15)
 MOST_MEET_TRIES = 6
+# A description at Google holds 8,192 characters, and there is more in it than answers.
+MOST_WORDS = 7000
 COMING = ("requested", "confirmed", "no_show")
 
 
@@ -172,9 +174,19 @@ def _description(account: Account, calendar: Calendar, bookings: list[Booking]) 
     lines: list[str] = []
     for booking in bookings:
         lines += filter(None, (booking.guest_name, booking.guest_phone, booking.guest_email))
-        lines += [f"{one.get('label')}: {one.get('answer')}" for one in booking.answers if one.get("answer")]
+        lines += _answers(booking)
         lines += ["", f"Change or cancel: {links.manage_url(booking.id)}"]
     return "\n".join([*lines, f"For hosts: {site}"])
+
+
+def _answers(booking: Booking) -> list[str]:
+    """Shortened so far that all of them fit; the whole ones stand with the booking."""
+    given = [(str(one.get("label")), str(one["answer"])) for one in booking.answers if one.get("answer")]
+    room = (MOST_WORDS - sum(len(label) for label, _ in given)) // max(1, len(given))
+    return [
+        f"{label}: {answer if len(answer) <= room else answer[: room - 2].rstrip() + ' …'}"
+        for label, answer in given
+    ]
 
 
 def _attendees(

@@ -45,6 +45,9 @@ MOST_AT_ONCE = 8
 # Our events that a full read did not bring; more than this at once means that something else is wrong.
 MOST_MISSING = 50
 
+# What an answer can make of us that is not as it should be; times before year 1 overflow.
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+
 Busy = tuple[uuid.UUID, datetime, datetime]
 
 
@@ -88,7 +91,7 @@ def look(linked_id: uuid.UUID) -> int | None:
         calendar_sync.failed(work, error.sentence, now(), after_s=error.after)
         log.warning("calendar.not_read", calendar=str(linked_id), code=error.code)
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         log.exception("calendar.unreadable", calendar=str(linked_id))
         calendar_sync.failed(work, f"An answer could not be read ({type(error).__name__}).", now())
         return None
@@ -128,7 +131,7 @@ def write_event(account_id: uuid.UUID, appointment_id: uuid.UUID) -> bool:
     except ProviderError as error:
         # Also a lost answer: the next try finds what this one made.
         event_writes.failed(work, error.sentence, now(), after_s=error.after)
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         log.exception("event.unreadable", appointment=str(appointment_id))
         event_writes.failed(work, f"An answer could not be read ({type(error).__name__}).", now())
     else:
@@ -242,7 +245,7 @@ def _answer(question: _Question, start: datetime, end: datetime) -> FreshBusy:
                 listed = account.between(linked.ref, ZoneInfo(linked.timezone), start, end)
                 busy += [(linked.user_id, *times) for event in listed if (times := _foreign_times(event))]
         return FreshBusy(tuple(busy), frozenset(unreadable))
-    except (ProviderError, CalendarGone, CursorExpired, LookupError, ValueError, TypeError) as error:
+    except (ProviderError, CalendarGone, CursorExpired, LookupError, *UNREADABLE) as error:
         log.warning(
             "free_busy.unreadable", connection=str(question.connection.id), error=type(error).__name__
         )

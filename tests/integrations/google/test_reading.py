@@ -227,3 +227,19 @@ def test_a_hidden_one_that_is_linked_is_kept(google: Google, connection: Connect
         session.commit()
         refs = [one.calendar.ref for one in linked_calendars.overview(session, cast.account.id)]
     assert refs == [cast.ben.email] and linked_of(connection).takes_bookings
+
+
+def test_an_answer_nobody_can_read_is_said(
+    google: Google, connection: Connection, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(connection)
+    odd = {
+        "id": "x",
+        "start": {"dateTime": "0001-01-01T00:00:00+05:00"},
+        "end": {"dateTime": "0001-01-01T00:00:00Z"},
+    }
+    for items in ([odd], ["words"]):
+        page = {"items": items, "nextSyncToken": "next"}
+        monkeypatch.setattr(CalendarApi, "events", lambda *_, page=page, **__: iter([page]))
+        linked = look(connection)
+        assert linked.sync_error and linked.sync_lease_until is None

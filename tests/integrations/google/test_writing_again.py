@@ -1,6 +1,7 @@
 """Bookings that could not be written to the host's calendar: nothing of them is lost."""
 
 import time_machine
+from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.core import tenancy
@@ -14,7 +15,7 @@ from app.models.booking import Booking
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
 from tests.conftest import run_jobs
-from tests.factories import Cast
+from tests.factories import Cast, sign_in
 from tests.google import APP, SCOPES, SECRET, Google, linked_of
 from tests.integrations.google.rows import appointment_of, book_at, make_calendar
 
@@ -90,6 +91,25 @@ def test_what_was_given_up_is_tried_anew_after_a_reconnect(
     assert appointment_of(cast.account, appointment_id).event_state == "written"
 
 
+def test_a_person_tries_again(
+    client: FlaskClient, google: Google, connection: Connection, cast: Cast
+) -> None:
+    google.control("/calendars", email=cast.ben.email, id="work", summary="Work", role="reader")
+    with tenancy.session_for() as session:
+        session.get_one(LinkedCalendar, linked_of(connection).id).ref = "work"
+        session.commit()
+    appointment_id = book_at(make_calendar(cast), SLOT)
+    run_jobs()
+    at = f"/a/{cast.account.slug}/calendar/appointments/{appointment_id}"
+    sign_in(client, cast.ben)
+    assert f'action="{at}/write-again"' in client.get(at).text
+    google.control("/calendars", email=cast.ben.email, id="work", summary="Work")
+    client.post(f"{at}/write-again")
+    run_jobs()
+    assert appointment_of(cast.account, appointment_id).event_state == "written"
+    assert "write-again" not in client.get(at).text
+
+
 def test_bookings_made_moved_and_cancelled_while_disconnected(
     google: Google, connection: Connection, cast: Cast
 ) -> None:
@@ -134,3 +154,18 @@ def test_a_booking_that_waits_for_a_lost_account_goes_to_the_calendar_chosen_ins
     run_jobs()
     there = appointment_of(cast.account, appointment_id)
     assert (there.event_state, there.linked_calendar_id) == ("written", target.id)
+
+
+def test_long_answers_fit_into_an_event(google: Google, connection: Connection, cast: Cast) -> None:
+    appointment_id = book_at(make_calendar(cast), SLOT)
+    with tenancy.session_for(cast.account.id) as session:
+        row = session.scalars(select(Booking).where(Booking.appointment_id == appointment_id)).one()
+        row.answers = [{"label": f"Question {n} {'?' * 180}", "answer": "word " * 800} for n in range(20)]
+        session.commit()
+    run_jobs()
+    [event] = google.alive(cast.ben)
+    assert len(event["description"]) < 8192
+    assert (
+        "??: word" in event["description"].splitlines()[-5]
+        and "Change or cancel: http" in event["description"]
+    )
