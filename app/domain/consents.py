@@ -203,9 +203,7 @@ def record(
     row.name = identity.name
     row.features = sorted({*row.features, *attempt.features})
     note_end(row, granted)
-    row.state = "degraded" if missing else connections.well(row)
-    row.last_error = " ".join(sentence for _, sentence in missing)[:500] or None
-    row.last_error_at = now() if missing else None
+    note_missing(row, missing)
     session.flush()
     audit.note(
         session,
@@ -218,6 +216,13 @@ def record(
         not_granted=[feature for feature, _ in missing],
     )
     return Outcome(row, is_new, tuple(feature for feature, _ in missing))
+
+
+def note_missing(row: Connection, missing: Collection[tuple[str, str]]) -> None:
+    """The state of a connection that works, by what of it was not granted: (feature, sentence)."""
+    row.state = "degraded" if missing else connections.well(row)
+    row.last_error = " ".join(sentence for _, sentence in missing)[:500] or None
+    row.last_error_at = now() if missing else None
 
 
 def note_end(row: Connection, granted: Granted) -> None:

@@ -249,7 +249,9 @@ def _waits(connection_id: uuid.UUID, held: _Held, error: ProviderError) -> None:
             return
         row.refresh_lease_until = None
         row.refresh_at = now() + max(AGAIN, timedelta(seconds=error.after or 0))
-        row.last_error, row.last_error_at = f"{AWAY}: {error.sentence}"[:500], now()
+        if row.state != "degraded" or (row.last_error or "").startswith(AWAY):
+            # What else is wrong with it stays on the card.
+            row.last_error, row.last_error_at = f"{AWAY}: {error.sentence}"[:500], now()
         ended = row.token_expires_at
         if row.state == connections.well(row) and ended is not None and now() > ended + DEGRADED_AFTER:
             row.state = "degraded"

@@ -75,15 +75,7 @@ def finish(session: Session, actor: Actor, attempt: OAuthAttempt, verifier: str,
     if not granted.scopes:
         # Left out when it is what was asked for. https://datatracker.ietf.org/doc/html/rfc6749#section-5.1
         granted = replace(granted, scopes=tuple(provider.scopes_for(attempt.features)))
-    has = {feature.key for feature in provider.granted(granted.scopes)}
-    missing = [
-        (
-            feature.key,
-            f"{feature.name} was not allowed at {provider.name}. {feature.without} Connect again and allow it.",
-        )
-        for feature in provider.features
-        if feature.key in attempt.features and feature.key not in has
-    ]
+    missing = _missing(provider, attempt.features, granted.scopes)
     try:
         outcome = consents.record(session, actor, attempt, identity, granted, missing, provider.name)
         if provider.on_connected is not None:
@@ -135,12 +127,26 @@ def test(session: Session, actor: Actor, connection: Connection) -> Connection:
 
 
 def _settle(session: Session, connection: Connection, provider: OAuthProvider) -> None:
-    """It works; what was not granted is still said."""
+    """It works; what was not granted, or is no longer, is still said."""
     row = session.get_one(Connection, connection.id, populate_existing=True)
-    has = {feature.key for feature in provider.granted(row.scopes)}
-    if row.state == connections.well(row) or set(row.features) <= has:
-        row.state, row.last_error, row.last_error_at = connections.well(row), None, None
+    missing = _missing(provider, row.features, row.scopes)
+    consents.note_missing(row, missing)
     session.commit()
+
+
+def _missing(
+    provider: OAuthProvider, features: Collection[str], scopes: Collection[str]
+) -> list[tuple[str, str]]:
+    """(feature, sentence) for each that is wanted and not granted."""
+    has = {feature.key for feature in provider.granted(scopes)}
+    return [
+        (
+            feature.key,
+            f"{feature.name} was not allowed at {provider.name}. {feature.without} Connect again and allow it.",
+        )
+        for feature in provider.features
+        if feature.key in features and feature.key not in has
+    ]
 
 
 def disconnect(session: Session, actor: Actor, connection: Connection) -> None:
