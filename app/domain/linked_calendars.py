@@ -46,6 +46,23 @@ def linked_of(session: Session, account_id: uuid.UUID, linked_id: uuid.UUID) -> 
     return found
 
 
+def beside(session: Session, linked_id: uuid.UUID) -> list[LinkedCalendar]:
+    """The others of the same connection in which events can stand."""
+    its = select(LinkedCalendar.connection_id).where(LinkedCalendar.id == linked_id).scalar_subquery()
+    return list(
+        session.scalars(
+            select(LinkedCalendar)
+            .where(
+                LinkedCalendar.connection_id == its,
+                LinkedCalendar.id != linked_id,
+                LinkedCalendar.can_write,
+                LinkedCalendar.is_gone.is_(False),
+            )
+            .order_by(LinkedCalendar.is_primary.desc(), LinkedCalendar.id)
+        )
+    )
+
+
 def overview(
     session: Session, account_id: uuid.UUID, people: Collection[uuid.UUID] | None = None
 ) -> list[Linked]:

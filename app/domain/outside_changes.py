@@ -27,6 +27,7 @@ from app.domain.calendar_channel import Changes, OutsideEvent
 from app.domain.calendar_sync import Work
 from app.models.booking import Appointment, Booking
 from app.models.calendar import Calendar
+from app.models.linked_calendar import LinkedCalendar
 
 log = structlog.get_logger()
 
@@ -50,6 +51,37 @@ def take(work: Work, changes: Changes, at: datetime) -> Changes:
         for key, found in {**series, **repeating}.items()
     }
     return replace(changes, events=[one for one in alone if not _is_ours(work, one, at)], series=rest)
+
+
+def taken_away(work: Work, changes: Changes) -> set[str]:
+    """Events of ours that stand in this calendar as far as we know, and were told as gone."""
+    ids = {
+        found: event.ref
+        for event in changes.events
+        if event.is_gone and (found := calendar_channel.appointment_of(event.ref))
+    }
+    if not ids:
+        return set()
+    with session_for(work.account_id) as session:
+        standing = session.scalars(
+            select(Appointment.id).where(
+                Appointment.id.in_(ids),
+                Appointment.linked_calendar_id == work.linked_id,
+                Appointment.state == "confirmed",
+                Appointment.event_state == "written",
+            )
+        )
+        return {ids[one] for one in standing}
+
+
+def follow(work: Work, event: OutsideEvent, linked: LinkedCalendar, at: datetime) -> None:
+    """The host put it into another of their calendars; it lives there from now on. A transaction of its own."""
+    with session_for(work.account_id) as session:
+        appointment = session.get_one(Appointment, calendar_channel.appointment_of(event.ref))
+        appointment.linked_calendar_id = linked.id
+        _compare(session, appointment, event, at)
+        session.get_one(LinkedCalendar, linked.id).next_sync_at = at
+        session.commit()
 
 
 def _is_ours(work: Work, event: OutsideEvent, at: datetime) -> bool:

@@ -8,7 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -103,13 +103,33 @@ def look(linked_id: uuid.UUID) -> int | None:
 def _read(account: CalendarAccount, work: Work) -> Changes:
     changes = account.changes(work.ref, work.zone, work.cursor, work.since, work.until)
     if not changes.is_full:
-        return changes
+        return _follow(account, work, changes)
     # One that was made to repeat is there by its occurrences.
     there = {event.series_ref or event.ref for event in changes.events}
     missing = sorted(work.expected - there)[:MOST_MISSING]
     # Deleted, or moved far away, while nobody told us.
     found = [account.event(work.ref, work.zone, ref) for ref in missing]
-    return Changes([*changes.events, *found], changes.cursor, is_full=True)
+    return _follow(account, work, replace(changes, events=[*changes.events, *found]))
+
+
+def _follow(account: CalendarAccount, work: Work, changes: Changes) -> Changes:
+    """An event that a host puts into another of their calendars is told as gone here, and keeps its id there."""
+    lost = outside_changes.taken_away(work, changes)
+    if not lost:
+        return changes
+    followed: set[str] = set()
+    with session_for() as session:
+        others = linked_calendars.beside(session, work.linked_id)
+    for other in others:
+        for ref in sorted(lost - followed):
+            try:
+                event = account.event(other.ref, ZoneInfo(other.timezone), ref)
+            except Permanent:
+                continue
+            if not event.is_gone:
+                outside_changes.follow(work, event, other, now())
+                followed.add(ref)
+    return replace(changes, events=[event for event in changes.events if event.ref not in followed])
 
 
 # Writing

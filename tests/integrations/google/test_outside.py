@@ -232,6 +232,30 @@ def test_where_no_guest_can_be_told_to_come_the_hosts_are_asked(
                 outside_changes.accept(session, row, cast.actor(cast.ben))
 
 
+def test_an_event_put_into_another_calendar_takes_its_booking_along(
+    google: Google, connection: Connection, cast: Cast, booked: Booked
+) -> None:
+    google.control("/calendars", email=cast.ben.email, id="work", summary="Work")
+    calendars.list_calendars(connection.id)
+    appointment_id = booked()
+    told = len(notices(cast))
+    google.delete(cast.ben, event(appointment_id))
+    google.add(cast.ben, SLOT, "2026-03-03T15:30", "work", id=event(appointment_id), summary="Moved over")
+    look(connection)
+    row = appointment_of(cast.account, appointment_id)
+    assert (row.state, row.linked_calendar_id) == ("confirmed", linked_of(connection, "work").id)
+    assert len(notices(cast)) == told
+    # There it is followed as before.
+    google.move(cast.ben, event(appointment_id), LATER, LATER_END, "work")
+    calendars.look(linked_of(connection, "work").id)
+    assert starts(cast, appointment_id) == LATER
+    run_jobs()
+    google.delete(cast.ben, event(appointment_id), "work")
+    due_now(linked_of(connection, "work").id)
+    calendars.look(linked_of(connection, "work").id)
+    assert appointment_of(cast.account, appointment_id).state == "cancelled"
+
+
 def test_a_deletion_that_nobody_told_is_found(
     google: Google, connection: Connection, cast: Cast, booked: Booked
 ) -> None:
