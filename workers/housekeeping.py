@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
-from app.domain import connections, consents, contacts, readable_again, webhooks
+from app.domain import calendar_lists, connections, consents, contacts, readable_again, webhooks
 from app.domain.booking import holds, waitlist
 from app.domain.sending import abandoned, breaker, expiry, followup, reports
 from app.integrations import registry
@@ -28,8 +28,8 @@ ERASING_S = 60
 
 
 def each_minute() -> None:
-    """Texts whose time is over, connections whose key is back, pictures that still wait, texts whose number went away, and
-    reports that never came."""
+    """Texts whose time is over, connections whose key is back, pictures that still wait, texts whose number went away, reports
+    that never came, and calendars whose first listing failed."""
     bells.take_down(runtime.current().redis, jobs.EACH_MINUTE.function, ())
     if ended := expiry.sweep():
         log.info("texts.expired", texts=ended)
@@ -39,6 +39,7 @@ def each_minute() -> None:
             log.warning("connections.readable_again", connections=resumed)
         session.commit()
     remains.clear(runtime.current().settings.redis_url)
+    _list_calendars(new_alone=True)
     for account_id in _accounts():
         if not stopping.keep_on():
             return
@@ -47,6 +48,13 @@ def each_minute() -> None:
         except Exception:
             # One account's trouble is not the others'.
             log.exception("chores.broke", account=str(account_id))
+
+
+def _list_calendars(*, new_alone: bool = False) -> None:
+    with tenancy.session_for() as session:
+        due = calendar_lists.to_list(session, new_alone=new_alone)
+    for connection_id in due:
+        jobs.ring(jobs.LIST_CALENDARS, connection_id)
 
 
 def _look_after(account_id: uuid.UUID) -> None:
@@ -82,7 +90,8 @@ def _ask_for_reports(account_id: uuid.UUID) -> None:
 
 
 def each_hour() -> None:
-    """Contents past their age, contacts deleted long ago, uploads that were never sent, sign-ins that ended."""
+    """Contents past their age, contacts deleted long ago, uploads that were never sent, sign-ins that ended; and people's
+    calendars are listed again."""
     bells.take_down(runtime.current().redis, jobs.EACH_HOUR.function, ())
     kept = timedelta(days=runtime.current().settings.webhook_payload_days)
     until = time.monotonic() + ERASING_S
@@ -93,6 +102,7 @@ def each_hour() -> None:
         session.commit()
     if erased:
         log.info("payloads.erased", events=erased)
+    _list_calendars()
     for account_id in _accounts():
         try:
             _tidy_up(account_id)

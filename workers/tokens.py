@@ -13,7 +13,7 @@ from app.core import bells, jobs, runtime, tenancy
 from app.core.clock import now
 from app.core.errors import ProviderError
 from app.domain import tokens
-from app.integrations import registry
+from app.integrations import consent, registry
 from app.integrations.oauth import OAuthProvider
 from app.models.connection import Connection
 
@@ -32,6 +32,9 @@ def refresh(connection_id: str) -> None:
     if connection.refresh_at is None or connection.refresh_at > now():
         return
     try:
+        if connection.state == "disconnected":
+            consent.give_back(connection.id, provider)
+            return
         tokens.fresh(connection.id, provider, not_version=connection.token_version)
     except ProviderError as error:
         log.warning("token.not_renewed", connection=connection_id, code=error.code)

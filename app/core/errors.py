@@ -5,7 +5,10 @@ Adapters translate every answer and every broken wire into exactly one of these;
 
 
 class ProviderError(Exception):
-    """`sentence` is for a person; `code` is the provider's own, as text."""
+    """`sentence` is for a person; `code` is the provider's own, as text. `after` is in seconds, where the provider said when to
+    ask again."""
+
+    after: float | None = None
 
     def __init__(self, sentence: str, code: str = "") -> None:
         super().__init__(sentence)
@@ -27,7 +30,7 @@ class Ambiguous(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """Refused for speed; `after` is in seconds, None when the provider did not say."""
+    """Refused for speed."""
 
     def __init__(self, sentence: str, code: str = "", *, after: float | None = None) -> None:
         super().__init__(sentence, code)

@@ -13,6 +13,7 @@ from app.core.bells import Bells
 from app.core.crypto import Vault
 from app.core.db import Database
 from app.core.storage import LocalFolder, Storage
+from app.core.throttle import Throttle
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Runtime:
     vault: Vault
     storage: Storage
     bells: Bells
+    throttle: Throttle
 
     def close(self) -> None:
         self.bells.close()
@@ -44,6 +46,7 @@ def build(settings: Settings, *, pool_size: int = 10) -> Runtime:
         vault=Vault(settings.encryption_keys),
         storage=LocalFolder(settings.media_dir),
         bells=Bells(settings.redis_url),
+        throttle=Throttle(connection),
     )
 
 

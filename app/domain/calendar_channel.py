@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True)
 class ListedCalendar:
-    """A calendar as the provider lists it."""
+    """A calendar as the provider lists it; `is_hidden`: its person does not want to see it there."""
 
     ref: str
     name: str
     timezone: str
     is_primary: bool = False
     can_write: bool = False
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True)

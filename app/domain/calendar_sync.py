@@ -11,7 +11,7 @@ one is lost.
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -131,11 +131,10 @@ def _work(session: Session, row: LinkedCalendar, provider: str, at: datetime) ->
 # What was read
 
 
-def store(work: Work, changes: Changes, is_ours: Callable[[OutsideEvent], bool], at: datetime) -> int | None:
+def store(work: Work, changes: Changes, at: datetime) -> int | None:
     """Writes it down and says when to look again; gives the number of busy times that changed, None when the claim was lost
-    meanwhile. `is_ours` takes our own events out; it is asked before the transaction begins."""
-    told = [event for event in changes.events if not is_ours(event)]
-    series = {key: [one for one in events if not is_ours(one)] for key, events in changes.series.items()}
+    meanwhile. Our own events were taken out of `changes` before."""
+    told, series = list(changes.events), changes.series
     with session_for(work.account_id) as session:
         row = _mine(session, work)
         if row is None:
@@ -167,7 +166,7 @@ def _write(
     work: Work,
     is_full: bool,
     told: list[OutsideEvent],
-    series: dict[str, list[OutsideEvent]],
+    series: Mapping[str, Sequence[OutsideEvent]],
 ) -> int:
     mine = BusyTime.linked_calendar_id == row.id
     fresh = {event.ref: event for event in told}
@@ -176,7 +175,9 @@ def _write(
     if is_full:
         session.execute(delete(BusyTime).where(mine))
     else:
-        gone = or_(BusyTime.event_ref.in_(list(fresh)), BusyTime.series_ref.in_(list(series)))
+        # A series may have been a single event before, with the same id.
+        known = BusyTime.event_ref.in_([*fresh, *series])
+        gone = or_(known, BusyTime.series_ref.in_(list(series)))
         # What ended before yesterday is of no use to anybody.
         past = BusyTime.ends_at < work.since
         session.execute(delete(BusyTime).where(mine, or_(gone, past)))

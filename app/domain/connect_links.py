@@ -17,7 +17,7 @@ from app.core import runtime
 from app.core.actor import Actor
 from app.core.clock import now
 from app.core.errors import Invalid
-from app.domain import audit, mails
+from app.domain import audit, mail_pace, mails
 from app.domain.connection_features import use_of
 from app.models.account import Account
 from app.models.connection import Connection
@@ -38,11 +38,13 @@ class Opened:
 
 def make(session: Session, actor: Actor, connection: Connection, *, send_to: str = "") -> str:
     """The whole address, mailed as well when `send_to` is given. Earlier links to this connection stop working. Invalid for a
-    connection that does not live by consent."""
+    connection that does not live by consent, and for too many mails."""
     if not connection.is_oauth:
         raise Invalid(
             {"": f"{connection.title} is connected with typed credentials; a link cannot renew those."}
         )
+    if send_to:
+        mail_pace.take(actor, send_to, str(connection.id))
     revoke(session, connection.id)
     account = session.get_one(Account, connection.account_id)
     token = secrets.token_urlsafe(32)

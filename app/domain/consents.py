@@ -203,9 +203,7 @@ def record(
     row.name = identity.name
     row.features = sorted({*row.features, *attempt.features})
     note_end(row, granted)
-    row.state = "degraded" if missing else connections.well(row)
-    row.last_error = " ".join(sentence for _, sentence in missing)[:500] or None
-    row.last_error_at = now() if missing else None
+    note_missing(row, missing)
     session.flush()
     audit.note(
         session,
@@ -218,6 +216,13 @@ def record(
         not_granted=[feature for feature, _ in missing],
     )
     return Outcome(row, is_new, tuple(feature for feature, _ in missing))
+
+
+def note_missing(row: Connection, missing: Collection[tuple[str, str]]) -> None:
+    """The state of a connection that works, by what of it was not granted: (feature, sentence)."""
+    row.state = "degraded" if missing else connections.well(row)
+    row.last_error = " ".join(sentence for _, sentence in missing)[:500] or None
+    row.last_error_at = now() if missing else None
 
 
 def note_end(row: Connection, granted: Granted) -> None:
@@ -236,6 +241,10 @@ def note_end(row: Connection, granted: Granted) -> None:
 def _row_for(session: Session, attempt: OAuthAttempt, identity: Identity) -> Connection | None:
     query = select(Connection).where(Connection.account_id == attempt.account_id).with_for_update()
     if attempt.connection_id is None:
+        # Two consents to the same account at once make one connection.
+        session.execute(
+            select(Account.id).where(Account.id == attempt.account_id).with_for_update(key_share=True)
+        )
         return session.scalar(
             query.where(Connection.provider == attempt.provider, Connection.external_ref == identity.ref)
         )
@@ -276,19 +285,6 @@ def is_known_elsewhere(session: Session, provider: str, ref: str, but: uuid.UUID
         Connection.state.in_(connections.WORKING),
     )
     return session.scalar(query.where(Connection.id != but) if but else query) is not None
-
-
-def disconnect(session: Session, actor: Actor, connection: Connection, trouble: str) -> None:
-    """Tokens are erased; settings, linked calendars and history stay for a later reconnect."""
-    connections.seal_credentials(connection, {})
-    connection.state = "disconnected"
-    connection.token_version += 1
-    connection.scopes = []
-    connection.token_expires_at = connection.refresh_at = connection.probe_at = None
-    connection.refresh_lease_until = None
-    connection.last_error = trouble or None
-    connection.last_error_at = now() if trouble else None
-    audit.note(session, actor, "connection.disconnected", connection.name, account_id=connection.account_id)
 
 
 def forget_old(session: Session) -> None:

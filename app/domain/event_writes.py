@@ -35,6 +35,8 @@ MOST_TRIES = 20
 # Google makes a video room a moment after the event.
 MEET_AGAIN = timedelta(seconds=15)
 MOST_MEET_TRIES = 6
+# A description at Google holds 8,192 characters, and there is more in it than answers.
+MOST_WORDS = 7000
 COMING = ("requested", "confirmed", "no_show")
 
 
@@ -93,10 +95,13 @@ def _work(session: Session, row: Appointment, run_at: datetime, at: datetime) ->
     linked = session.get(LinkedCalendar, row.linked_calendar_id) if row.linked_calendar_id else None
     connection = session.get(Connection, linked.connection_id) if linked is not None else None
     is_wanted = row.state == "confirmed"
-    if linked is None or connection is None or connection.state == "disconnected" or linked.is_gone:
-        _close_without(row, is_wanted, is_gone=linked is None or linked.is_gone)
+    if linked is None or connection is None or linked.is_gone:
+        _close_without(row, is_wanted, "is gone")
         return None
     if connection.state not in connections.WORKING:
+        if connection.state == "disconnected" and row.ends_at <= at:
+            _close_without(row, is_wanted, "was disconnected")
+            return None
         row.event_run_at, row.event_lease_until = at + PAUSED, None
         row.event_attempts -= 1
         row.event_error = f"{connection.provider_name} has to be connected again before this can be written."
@@ -117,10 +122,9 @@ def _work(session: Session, row: Appointment, run_at: datetime, at: datetime) ->
     )
 
 
-def _close_without(row: Appointment, is_wanted: bool, *, is_gone: bool) -> None:
+def _close_without(row: Appointment, is_wanted: bool, why: str) -> None:
     row.event_lease_until = row.event_run_at = row.event_etag = None
     row.event_state = "failed" if is_wanted else "none"
-    why = "is gone" if is_gone else "was disconnected"
     row.event_error = f"The calendar it was to be written to {why}." if is_wanted else None
 
 
@@ -170,9 +174,19 @@ def _description(account: Account, calendar: Calendar, bookings: list[Booking]) 
     lines: list[str] = []
     for booking in bookings:
         lines += filter(None, (booking.guest_name, booking.guest_phone, booking.guest_email))
-        lines += [f"{one.get('label')}: {one.get('answer')}" for one in booking.answers if one.get("answer")]
+        lines += _answers(booking)
         lines += ["", f"Change or cancel: {links.manage_url(booking.id)}"]
     return "\n".join([*lines, f"For hosts: {site}"])
+
+
+def _answers(booking: Booking) -> list[str]:
+    """Shortened so far that all of them fit; the whole ones stand with the booking."""
+    given = [(str(one.get("label")), str(one["answer"])) for one in booking.answers if one.get("answer")]
+    room = (MOST_WORDS - sum(len(label) for label, _ in given)) // max(1, len(given))
+    return [
+        f"{label}: {answer if len(answer) <= room else answer[: room - 2].rstrip() + ' …'}"
+        for label, answer in given
+    ]
 
 
 def _attendees(
@@ -225,7 +239,8 @@ def written(work: WriteWork, event: WrittenEvent | None, at: datetime) -> None:
 def failed(
     work: WriteWork, sentence: str, at: datetime, *, for_good: bool = False, after_s: float | None = None
 ) -> None:
-    """Tried again with growing waits; `for_good` or after many tries a person has to look, and sees why."""
+    """Tried again with growing waits; `for_good`, or after many tries once the booking is over, a person has to look, and sees
+    why."""
     with session_for(work.account_id) as session:
         row = _mine(session, work)
         if row is None:
@@ -235,7 +250,7 @@ def failed(
         if row.event_run_at == work.run_at:
             wait = backoff.wait(work.attempts, first=5, longest=LONGEST_WAIT_S)
             row.event_run_at = at + (timedelta(seconds=after_s) if after_s else wait)
-            if for_good or work.attempts >= MOST_TRIES:
+            if for_good or (work.attempts >= MOST_TRIES and row.ends_at <= at):
                 row.event_state, row.event_run_at = "failed", None
         _let_notices_go(session, row, at)
         session.commit()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.core import runtime
 from app.core.actor import Actor
 from app.core.errors import Invalid, NotFound
-from app.domain import audit, mail_links, mails, passwords
+from app.domain import audit, mail_links, mail_pace, mails, passwords
 from app.models.account import Account
 from app.models.agency import Agency
 from app.models.user import Membership, User
@@ -147,6 +147,7 @@ def _mail(session: Session, actor: Actor, user: User, account_names: list[str]) 
     agency = session.get(Agency, user.agency_id)
     if agency is None:
         raise NotFound
+    mail_pace.take(actor, user.email, "invitation")
     url = mail_links.make(session, user, "invitation")
     days = mail_links.LASTS["invitation"].days
     letter = mails.write(

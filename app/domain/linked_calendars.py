@@ -1,10 +1,10 @@
 """The calendars a person linked, and the two questions about each: is it looked at for conflicts, and are bookings written
 to it? Linked calendars lie outside the fence, so whoever comes from a page goes through `linked_of`, which asks for
-the account as well. Reading them is calendar_sync.py's, writing event_writes.py's.
+the account as well. Listing them is calendar_lists.py's, reading calendar_sync.py's, writing event_writes.py's.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,6 @@ from app.core.actor import Actor
 from app.core.errors import Invalid, NotFound
 from app.domain import audit, connections
 from app.domain.booking.diary import STALE_AFTER
-from app.domain.calendar_channel import ListedCalendar
 from app.models.booking import Appointment, AppointmentHost
 from app.models.connection import Connection
 from app.models.linked_calendar import BusyTime, LinkedCalendar
@@ -47,6 +46,23 @@ def linked_of(session: Session, account_id: uuid.UUID, linked_id: uuid.UUID) -> 
     return found
 
 
+def beside(session: Session, linked_id: uuid.UUID) -> list[LinkedCalendar]:
+    """The others of the same connection in which events can stand."""
+    its = select(LinkedCalendar.connection_id).where(LinkedCalendar.id == linked_id).scalar_subquery()
+    return list(
+        session.scalars(
+            select(LinkedCalendar)
+            .where(
+                LinkedCalendar.connection_id == its,
+                LinkedCalendar.id != linked_id,
+                LinkedCalendar.can_write,
+                LinkedCalendar.is_gone.is_(False),
+            )
+            .order_by(LinkedCalendar.is_primary.desc(), LinkedCalendar.id)
+        )
+    )
+
+
 def overview(
     session: Session, account_id: uuid.UUID, people: Collection[uuid.UUID] | None = None
 ) -> list[Linked]:
@@ -75,69 +91,6 @@ def overview(
     ).all()
     counted = {row[0]: row[1] for row in counts}
     return [Linked(row[0], row[1], row[2], counted.get(row[0].id, 0)) for row in rows]
-
-
-def record_list(
-    session: Session, connection: Connection, listed: Iterable[ListedCalendar], at: datetime
-) -> None:
-    """What the provider lists now. Of a person's first connection the main calendar answers both questions with yes, so
-    that nobody is booked over from the first minute. The caller commits."""
-    if connection.user_id is None:
-        return
-    known = {
-        row.ref: row
-        for row in session.scalars(
-            select(LinkedCalendar)
-            .where(
-                LinkedCalendar.connection_id == connection.id, LinkedCalendar.user_id == connection.user_id
-            )
-            .with_for_update()
-        )
-    }
-    is_first, has_target = not known, _has_target(session, connection)
-    seen = set()
-    for one in listed:
-        seen.add(one.ref)
-        row = known.get(one.ref)
-        if row is None:
-            main = is_first and one.is_primary
-            row = LinkedCalendar(
-                account_id=connection.account_id,
-                connection_id=connection.id,
-                user_id=connection.user_id,
-                ref=one.ref,
-                name=one.name,
-                checks_conflicts=main,
-                takes_bookings=main and one.can_write and not has_target,
-                next_sync_at=at if main else None,
-            )
-            session.add(row)
-        row.name, row.timezone = one.name, one.timezone
-        row.is_primary, row.can_write = one.is_primary, one.can_write
-        if row.is_gone:
-            row.is_gone, row.cursor = False, None
-            row.next_sync_at = at if row.checks_conflicts or row.takes_bookings else None
-    for ref, row in known.items():
-        if ref not in seen:
-            forget(session, row)
-    session.flush()
-    jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
-
-
-def _has_target(session: Session, connection: Connection) -> bool:
-    return bool(
-        session.scalar(
-            select(
-                select(LinkedCalendar.id)
-                .where(
-                    LinkedCalendar.account_id == connection.account_id,
-                    LinkedCalendar.user_id == connection.user_id,
-                    LinkedCalendar.takes_bookings,
-                )
-                .exists()
-            )
-        )
-    )
 
 
 def forget(session: Session, linked: LinkedCalendar) -> None:
@@ -250,7 +203,13 @@ def _has_events(session: Session, linked: LinkedCalendar, at: datetime) -> bool:
 
 
 def _write_waiting(session: Session, linked: LinkedCalendar, at: datetime) -> None:
+    """Bookings to come that stand nowhere: they were meant for no calendar, or for one that cannot be reached any more."""
     mine = select(AppointmentHost.appointment_id).where(AppointmentHost.user_id == linked.user_id)
+    lost = (
+        select(LinkedCalendar.id)
+        .join(Connection, Connection.id == LinkedCalendar.connection_id)
+        .where(LinkedCalendar.user_id == linked.user_id, Connection.state.not_in(connections.WORKING))
+    )
     session.execute(
         update(Appointment)
         .where(
@@ -258,9 +217,16 @@ def _write_waiting(session: Session, linked: LinkedCalendar, at: datetime) -> No
             Appointment.id.in_(mine),
             Appointment.state == "confirmed",
             Appointment.ends_at > at,
-            Appointment.linked_calendar_id.is_(None),
+            Appointment.event_etag.is_(None),
+            Appointment.linked_calendar_id.is_(None) | Appointment.linked_calendar_id.in_(lost),
         )
-        .values(linked_calendar_id=linked.id, event_state="due", event_run_at=at, event_error=None)
+        .values(
+            linked_calendar_id=linked.id,
+            event_state="due",
+            event_run_at=at,
+            event_attempts=0,
+            event_error=None,
+        )
         .execution_options(synchronize_session=False)
     )
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
@@ -276,7 +242,8 @@ def look_now(session: Session, linked: LinkedCalendar, at: datetime, *, anew: bo
 
 
 def wake(session: Session, connection_id: uuid.UUID, at: datetime) -> None:
-    """The connection works again: its calendars are read and what waits is written at once. The caller commits."""
+    """The connection works again: its calendars are read, and what waits or was given up is written at once. The caller
+    commits."""
     mine = select(LinkedCalendar.id).where(LinkedCalendar.connection_id == connection_id)
     session.execute(
         update(LinkedCalendar)
@@ -287,12 +254,20 @@ def wake(session: Session, connection_id: uuid.UUID, at: datetime) -> None:
         .values(next_sync_at=at, sync_failures=0)
         .execution_options(synchronize_session=False)
     )
+    given_up = (Appointment.event_state == "failed") & (Appointment.ends_at > at)
     session.execute(
         update(Appointment)
-        .where(Appointment.linked_calendar_id.in_(mine), Appointment.event_state == "due")
-        .values(event_run_at=at)
+        .where(Appointment.linked_calendar_id.in_(mine), (Appointment.event_state == "due") | given_up)
+        .values(event_state="due", event_run_at=at, event_attempts=0)
         .execution_options(synchronize_session=False)
     )
+    targets = select(LinkedCalendar).where(
+        LinkedCalendar.connection_id == connection_id,
+        LinkedCalendar.takes_bookings,
+        LinkedCalendar.is_gone.is_(False),
+    )
+    for linked in session.scalars(targets):
+        _write_waiting(session, linked, at)
     jobs.ring_after_commit(session, jobs.SYNC_CALENDARS)
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
 

@@ -1,8 +1,9 @@
 """Pictures and files of messages: what may come in, where it lies, and the signed address under which a provider fetches it."""
 
 import uuid
+from datetime import timedelta
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy.orm import Session
 
 from app.core import runtime
@@ -26,6 +27,9 @@ KINDS: tuple[tuple[bytes, int, str], ...] = (
     (b"BEGIN:VCARD", 0, "text/vcard"),
     (b"#!AMR", 0, "audio/amr"),
 )
+# An address is made when the message leaves, and Twilio keeps one for ten hours at most before it gives up.
+# https://www.twilio.com/docs/messaging/api/message-resource (ValidityPeriod)
+FETCHED_WITHIN = timedelta(days=2)
 # Shown inside a page; everything else is offered as a download.
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
@@ -74,20 +78,20 @@ def store_upload(
     return attachment
 
 
-def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(runtime.current().settings.secret_key, salt="media")
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(runtime.current().settings.secret_key, salt="media")
 
 
 def public_url(attachment: Attachment) -> str:
-    """The address at which the provider fetches the file; nobody can guess another one from it."""
+    """The address at which the provider fetches the file, good for two days; nobody can guess another one from it."""
     token = _signer().dumps([attachment.account_id.hex, attachment.id.hex])
     return f"{runtime.current().settings.public_url}/media/{token}"
 
 
 def open_public(token: str) -> tuple[uuid.UUID, uuid.UUID]:
-    """(account id, attachment id). Raises NotFound for a token that is not ours."""
+    """(account id, attachment id). Raises NotFound for a token that is not ours or too old."""
     try:
-        account, attachment = _signer().loads(token)
+        account, attachment = _signer().loads(token, max_age=int(FETCHED_WITHIN.total_seconds()))
     except (BadSignature, ValueError, TypeError) as error:
         raise NotFound from error
     account_id, attachment_id = parse_id(account), parse_id(attachment)

@@ -175,7 +175,7 @@ def _renew(connection_id: uuid.UUID, source: TokenSource, held: _Held) -> Token:
     try:
         if not held.refresh_token:
             raise GrantLost(f"{source.name} gave us no lasting access.", "no_refresh_token", withdrawn=False)
-        granted = source.refresh(held.refresh_token)
+        granted = _refreshed(source, held.refresh_token)
     except GrantLost as lost:
         return _lost(connection_id, source, held, lost)
     except ProviderError as error:
@@ -190,6 +190,14 @@ def _renew(connection_id: uuid.UUID, source: TokenSource, held: _Held) -> Token:
         return _read(connection_id).token
     log.info("token.renewed", connection=str(connection_id), version=stored)
     return Token(granted.access_token, stored)
+
+
+def _refreshed(source: TokenSource, refresh_token: str) -> Granted:
+    """Without a token it is no answer: the one that is stored must not be taken for a fresh one."""
+    granted = source.refresh(refresh_token)
+    if not granted.access_token:
+        raise Temporary(f"{source.name} gave us no token.", "no_token")
+    return granted
 
 
 def store(connection_id: uuid.UUID, granted: Granted, *, version: int) -> int | None:
@@ -209,7 +217,7 @@ def store(connection_id: uuid.UUID, granted: Granted, *, version: int) -> int | 
 
 def keep(row: Connection, granted: Granted) -> None:
     """Puts tokens into a row: an empty value never replaces a stored one."""
-    known = connections.credentials_if_readable(row)
+    known = connections.credentials_if_readable(row) if row.state != "disconnected" else {}
     fresh = {"access_token": granted.access_token, "refresh_token": granted.refresh_token}
     connections.seal_credentials(row, known | {name: value for name, value in fresh.items() if value})
     row.token_version = (row.token_version or 0) + 1
@@ -240,8 +248,10 @@ def _waits(connection_id: uuid.UUID, held: _Held, error: ProviderError) -> None:
         if row is None:
             return
         row.refresh_lease_until = None
-        row.refresh_at = now() + AGAIN
-        row.last_error, row.last_error_at = f"{AWAY}: {error.sentence}"[:500], now()
+        row.refresh_at = now() + max(AGAIN, timedelta(seconds=error.after or 0))
+        if row.state != "degraded" or (row.last_error or "").startswith(AWAY):
+            # What else is wrong with it stays on the card.
+            row.last_error, row.last_error_at = f"{AWAY}: {error.sentence}"[:500], now()
         ended = row.token_expires_at
         if row.state == connections.well(row) and ended is not None and now() > ended + DEGRADED_AFTER:
             row.state = "degraded"
@@ -262,7 +272,7 @@ def _lost(connection_id: uuid.UUID, source: TokenSource, held: _Held, lost: Gran
             # The access itself is not withdrawn, only its renewal is refused.
             state = "reconnect_needed"
         elif held.refresh_token:
-            granted = source.refresh(held.refresh_token)
+            granted = _refreshed(source, held.refresh_token)
             stored = store(connection_id, granted, version=held.version)
             return Token(granted.access_token, stored) if stored else _read(connection_id).token
     except NeedsReconnect:
@@ -300,7 +310,7 @@ def revive(connection_id: uuid.UUID, source: TokenSource) -> None:
     held = connections.credentials_if_readable(row) if row is not None else {}
     if row is None or not held.get("refresh_token"):
         raise NeedsReconnect("There is no access left to try. Connect it again.", "no_refresh_token")
-    granted = source.refresh(held["refresh_token"])
+    granted = _refreshed(source, held["refresh_token"])
     with session_for() as session:
         found = session.scalar(select(Connection).where(Connection.id == connection_id).with_for_update())
         if found is not None and found.token_version == row.token_version:
@@ -337,11 +347,10 @@ def _note_answer(session: Session, row: Connection) -> None:
 
 
 def due(session: Session, most: int = 200) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
-    """Connections to renew, and those to ask whether they still work."""
+    """Connections to renew (or, disconnected, to give back), and those to ask whether they still work."""
     free = or_(Connection.refresh_lease_until.is_(None), Connection.refresh_lease_until < now())
-    renew = select(Connection.id).where(
-        Connection.refresh_at <= now(), Connection.state.in_(connections.WORKING), free
-    )
+    renewed = Connection.state.in_([*connections.WORKING, "disconnected"])
+    renew = select(Connection.id).where(Connection.refresh_at <= now(), renewed, free)
     ask = select(Connection.id).where(Connection.probe_at <= now(), Connection.state.in_(connections.WORKING))
     return (
         list(session.scalars(renew.order_by(Connection.refresh_at).limit(most))),

@@ -8,7 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,13 +17,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.clock import now
-from app.core.errors import NeedsReconnect, Permanent, ProviderError, RateLimited
+from app.core.errors import NeedsReconnect, Permanent, ProviderError
 from app.core.tenancy import entered_account, session_for
-from app.domain import calendar_channel, calendar_sync, event_writes, linked_calendars, outside_changes
+from app.domain import (
+    calendar_channel,
+    calendar_lists,
+    calendar_sync,
+    event_writes,
+    linked_calendars,
+    outside_changes,
+)
 from app.domain.calendar_channel import CalendarAccount, CalendarGone, Changes, CursorExpired, OutsideEvent
 from app.domain.calendar_sync import Work
 from app.domain.event_writes import WriteWork
 from app.integrations import registry
+from app.integrations.http import MissingScope
 from app.models.booking import Appointment, AppointmentHost
 from app.models.calendar import Calendar
 from app.models.connection import Connection
@@ -36,6 +44,9 @@ PATIENCE_S = 4.0
 MOST_AT_ONCE = 8
 # Our events that a full read did not bring; more than this at once means that something else is wrong.
 MOST_MISSING = 50
+
+# What an answer can make of us that is not as it should be; times before year 1 overflow.
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 Busy = tuple[uuid.UUID, datetime, datetime]
 
@@ -55,7 +66,7 @@ def list_calendars(connection_id: uuid.UUID) -> None:
     listed = open_account(connection.provider, connection_id).calendars()
     with session_for(connection.account_id) as session:
         current = session.get_one(Connection, connection_id)
-        linked_calendars.record_list(session, current, listed, now())
+        calendar_lists.record_list(session, current, listed, now())
         session.commit()
 
 
@@ -77,15 +88,14 @@ def look(linked_id: uuid.UUID) -> int | None:
         calendar_sync.gone(work)
         return None
     except ProviderError as error:
-        after = error.after if isinstance(error, RateLimited) else None
-        calendar_sync.failed(work, error.sentence, now(), after_s=after)
+        calendar_sync.failed(work, error.sentence, now(), after_s=error.after)
         log.warning("calendar.not_read", calendar=str(linked_id), code=error.code)
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         log.exception("calendar.unreadable", calendar=str(linked_id))
         calendar_sync.failed(work, f"An answer could not be read ({type(error).__name__}).", now())
         return None
-    count = calendar_sync.store(work, changes, lambda event: outside_changes.take(work, event, now()), now())
+    count = calendar_sync.store(work, outside_changes.take(work, changes, now()), now())
     log.info("calendar.read", calendar=str(linked_id), full=changes.is_full, changed=count)
     return count
 
@@ -93,11 +103,33 @@ def look(linked_id: uuid.UUID) -> int | None:
 def _read(account: CalendarAccount, work: Work) -> Changes:
     changes = account.changes(work.ref, work.zone, work.cursor, work.since, work.until)
     if not changes.is_full:
-        return changes
-    missing = sorted(work.expected - {event.ref for event in changes.events})[:MOST_MISSING]
+        return _follow(account, work, changes)
+    # One that was made to repeat is there by its occurrences.
+    there = {event.series_ref or event.ref for event in changes.events}
+    missing = sorted(work.expected - there)[:MOST_MISSING]
     # Deleted, or moved far away, while nobody told us.
     found = [account.event(work.ref, work.zone, ref) for ref in missing]
-    return Changes([*changes.events, *found], changes.cursor, is_full=True)
+    return _follow(account, work, replace(changes, events=[*changes.events, *found]))
+
+
+def _follow(account: CalendarAccount, work: Work, changes: Changes) -> Changes:
+    """An event that a host puts into another of their calendars is told as gone here, and keeps its id there."""
+    lost = outside_changes.taken_away(work, changes)
+    if not lost:
+        return changes
+    followed: set[str] = set()
+    with session_for() as session:
+        others = linked_calendars.beside(session, work.linked_id)
+    for other in others:
+        for ref in sorted(lost - followed):
+            try:
+                event = account.event(other.ref, ZoneInfo(other.timezone), ref)
+            except Permanent:
+                continue
+            if not event.is_gone:
+                outside_changes.follow(work, event, other, now())
+                followed.add(ref)
+    return replace(changes, events=[event for event in changes.events if event.ref not in followed])
 
 
 # Writing
@@ -112,15 +144,16 @@ def write_event(account_id: uuid.UUID, appointment_id: uuid.UUID) -> bool:
         _write(open_account(work.provider, work.connection_id), work)
     except CalendarGone:
         event_writes.calendar_gone(work, now())
-    except NeedsReconnect as error:
+    except (NeedsReconnect, MissingScope) as error:
         event_writes.failed(work, error.sentence, now(), after_s=event_writes.PAUSED.total_seconds())
-    except RateLimited as error:
-        event_writes.failed(work, error.sentence, now(), after_s=error.after)
     except Permanent as error:
         event_writes.failed(work, error.sentence, now(), for_good=not error.retry_helps)
     except ProviderError as error:
         # Also a lost answer: the next try finds what this one made.
-        event_writes.failed(work, error.sentence, now())
+        event_writes.failed(work, error.sentence, now(), after_s=error.after)
+    except UNREADABLE as error:
+        log.exception("event.unreadable", appointment=str(appointment_id))
+        event_writes.failed(work, f"An answer could not be read ({type(error).__name__}).", now())
     else:
         return True
     log.warning("event.not_written", appointment=str(appointment_id))
@@ -232,7 +265,7 @@ def _answer(question: _Question, start: datetime, end: datetime) -> FreshBusy:
                 listed = account.between(linked.ref, ZoneInfo(linked.timezone), start, end)
                 busy += [(linked.user_id, *times) for event in listed if (times := _foreign_times(event))]
         return FreshBusy(tuple(busy), frozenset(unreadable))
-    except (ProviderError, CalendarGone, CursorExpired, LookupError, ValueError, TypeError) as error:
+    except (ProviderError, CalendarGone, CursorExpired, LookupError, *UNREADABLE) as error:
         log.warning(
             "free_busy.unreadable", connection=str(question.connection.id), error=type(error).__name__
         )

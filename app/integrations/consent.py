@@ -5,14 +5,16 @@ These commit themselves, as app/integrations/connect.py does for typed credentia
 
 import uuid
 from collections.abc import Collection
+from dataclasses import replace
 
 import structlog
 from sqlalchemy.orm import Session
 
 from app.core.actor import Actor
+from app.core.crypto import SealBroken
 from app.core.errors import NeedsReconnect, ProviderError
-from app.core.tenancy import enter_account
-from app.domain import audit, connections, consents, tokens
+from app.core.tenancy import enter_account, session_for
+from app.domain import audit, connections, consents, disconnecting, tokens
 from app.domain.consents import ConsentFailed, Outcome, WrongAccount
 from app.domain.tokens import Granted, Identity
 from app.integrations import registry
@@ -70,15 +72,10 @@ def finish(session: Session, actor: Actor, attempt: OAuthAttempt, verifier: str,
         identity = provider.probe(granted.access_token)
     except ProviderError as error:
         raise ConsentFailed(error.sentence, attempt) from error
-    has = {feature.key for feature in provider.granted(granted.scopes)}
-    missing = [
-        (
-            feature.key,
-            f"{feature.name} was not allowed at {provider.name}. {feature.without} Connect again and allow it.",
-        )
-        for feature in provider.features
-        if feature.key in attempt.features and feature.key not in has
-    ]
+    if not granted.scopes:
+        # Left out when it is what was asked for. https://datatracker.ietf.org/doc/html/rfc6749#section-5.1
+        granted = replace(granted, scopes=tuple(provider.scopes_for(attempt.features)))
+    missing = _missing(provider, attempt.features, granted.scopes)
     try:
         outcome = consents.record(session, actor, attempt, identity, granted, missing, provider.name)
         if provider.on_connected is not None:
@@ -130,12 +127,26 @@ def test(session: Session, actor: Actor, connection: Connection) -> Connection:
 
 
 def _settle(session: Session, connection: Connection, provider: OAuthProvider) -> None:
-    """It works; what was not granted is still said."""
+    """It works; what was not granted, or is no longer, is still said."""
     row = session.get_one(Connection, connection.id, populate_existing=True)
-    has = {feature.key for feature in provider.granted(row.scopes)}
-    if row.state == connections.well(row) or set(row.features) <= has:
-        row.state, row.last_error, row.last_error_at = connections.well(row), None, None
+    missing = _missing(provider, row.features, row.scopes)
+    consents.note_missing(row, missing)
     session.commit()
+
+
+def _missing(
+    provider: OAuthProvider, features: Collection[str], scopes: Collection[str]
+) -> list[tuple[str, str]]:
+    """(feature, sentence) for each that is wanted and not granted."""
+    has = {feature.key for feature in provider.granted(scopes)}
+    return [
+        (
+            feature.key,
+            f"{feature.name} was not allowed at {provider.name}. {feature.without} Connect again and allow it.",
+        )
+        for feature in provider.features
+        if feature.key in features and feature.key not in has
+    ]
 
 
 def disconnect(session: Session, actor: Actor, connection: Connection) -> None:
@@ -144,24 +155,42 @@ def disconnect(session: Session, actor: Actor, connection: Connection) -> None:
     if provider.before_disconnect is not None:
         session.commit()
         provider.before_disconnect(connection)
-    held = connections.credentials_if_readable(connection)
-    token = held.get("refresh_token") or held.get("access_token") or ""
+    by_hand = f"take it back there at {provider.permissions_url}"
+    trouble = token = ""
+    try:
+        held = connections.open_credentials(connection)
+        token = held.get("refresh_token") or held.get("access_token") or ""
+    except SealBroken:
+        trouble = f"{provider.name} was not told, since what we stored cannot be opened any more: {by_hand}."
     shared = consents.is_known_elsewhere(session, provider.key, connection.external_ref, connection.id)
     session.commit()
-    trouble = ""
     if shared:
-        trouble = (
-            f"{connection.name} is connected to another account here as well, so access was not taken back at "
-            f"{provider.name}. You can do that at {provider.permissions_url}."
+        trouble, token = (
+            (
+                f"{connection.name} is connected to another account here as well, so access was not taken back at "
+                f"{provider.name}. You can do that at {provider.permissions_url}."
+            ),
+            "",
         )
     elif token:
         try:
             provider.revoke(token)
+            token = ""
         except ProviderError as error:
-            trouble = (
-                f"{provider.name} could not be told: {error.sentence} Our access is erased here; take it back there at "
-                f"{provider.permissions_url}."
-            )
+            trouble = f"{provider.name} could not be told: {error.sentence} It is tried again by itself for a day; or {by_hand}."
     current = connections.connection_of(session, connection.account_id, connection.id)
-    consents.disconnect(session, actor, current, trouble)
+    disconnecting.disconnect(session, actor, current, trouble, to_give_back=token)
     session.commit()
+
+
+def give_back(connection_id: uuid.UUID, provider: OAuthProvider) -> None:
+    """For a disconnected one whose provider could not be told then. Raises ProviderErrors; it is tried again then."""
+    with session_for() as session:
+        token = disconnecting.waits_to_be_given_back(session, connection_id)
+        session.commit()
+    if not token:
+        return
+    provider.revoke(token)
+    with session_for() as session:
+        disconnecting.given_back(session, connection_id)
+        session.commit()

@@ -9,7 +9,7 @@ import redis
 
 from app.core import quota, runtime
 from app.core.clock import now
-from app.core.errors import NeedsReconnect, ProviderError, RateLimited, Temporary
+from app.core.errors import NeedsReconnect, Permanent, ProviderError, RateLimited, Temporary
 from app.core.quota import Bucket
 from app.core.tenancy import session_for
 from app.domain import connections
@@ -58,17 +58,20 @@ class ConnectionGate:
     def leave(self, error: ProviderError | None) -> None:
         trouble = error is not None and breaker.is_trouble(error)
         count(self._id, bad=trouble or isinstance(error, NeedsReconnect))
-        if error is None or trouble:
-            self._tell_breaker(error)
+        self._tell_breaker(error)
         if error is None and time.monotonic() - _marked.get(self._id, float("-inf")) > MARKED_EVERY_S:
             _marked[self._id] = time.monotonic()
             connections.mark_ok(self._id)
 
     def _tell_breaker(self, error: ProviderError | None) -> None:
+        """A plain no (there already, gone) comes from a provider that works, as much as a yes does."""
+        result: Accepted | ProviderError = Accepted(ref="", status="")
+        if error is not None and not isinstance(error, Permanent):
+            result = error
         with session_for() as session:
             connection = session.get(Connection, self._id)
         if connection is not None:
-            breaker.note(connection, [error or Accepted(ref="", status="")], probing=self._probing)
+            breaker.note(connection, [result], probing=self._probing)
 
 
 def _key(connection_id: uuid.UUID, hour: int) -> str:

@@ -256,8 +256,7 @@ class ApiClient:
         if status == 401:
             return NeedsReconnect(f"{self.name} no longer accepts our access.", reason or "401")
         if status == 429 or reason in SPEED:
-            wait = http.retry_after(response.headers.get("Retry-After", ""))
-            return RateLimited(f"{self.name} asks us to go slower.", reason or "429", after=wait)
+            return RateLimited(f"{self.name} asks us to go slower.", reason or "429", after=_asked(response))
         if status == 403 and reason in NO_SCOPE:
             return MissingScope(
                 f"{self.name} did not allow this when it was connected. Connect it again and allow it.",
@@ -266,9 +265,11 @@ class ApiClient:
             )
         if status >= 500:
             text = f"{self.name} had a problem of its own ({status})."
+            trouble: ProviderError = Ambiguous(text, reason or str(status), settled=status != 504)
             if call.method == "GET":
-                return Temporary(text, reason or str(status))
-            return Ambiguous(text, reason or str(status), settled=status != 504)
+                trouble = Temporary(text, reason or str(status))
+            trouble.after = _asked(response)
+            return trouble
         if status < 400 or status in (408, 425):
             return Temporary(f"{self.name} answered {status} where an answer was expected.", str(status))
         return Refused(words, status=status, reason=reason)
@@ -277,12 +278,15 @@ class ApiClient:
         if response.status_code == 204 or not response.content:
             return None
         try:
-            return response.json()
+            body = response.json()
         except ValueError:
-            text = f"An answer came that is not {self.name}'s."
-            if call.method == "GET":
-                raise Temporary(text, "unreadable") from None
-            raise Ambiguous(text, "unreadable", settled=True) from None
+            body = None
+        if isinstance(body, dict):
+            return body
+        text = f"An answer came that is not {self.name}'s."
+        if call.method == "GET":
+            raise Temporary(text, "unreadable")
+        raise Ambiguous(text, "unreadable", settled=True)
 
 
 def _pairs(params: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -304,10 +308,14 @@ def _may_repeat(error: ProviderError, call: Call) -> bool:
 
 def _wait_before(error: ProviderError, attempt: int) -> float:
     """What the provider asked for, else twice as long each time with as much chance as certainty in it."""
-    if isinstance(error, RateLimited) and error.after is not None:
+    if error.after is not None:
         return error.after
     wait: float = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
     return wait / 2 + random.uniform(0, wait / 2)
+
+
+def _asked(response: requests.Response) -> float | None:
+    return http.retry_after(response.headers.get("Retry-After", ""))
 
 
 def _reason(response: requests.Response) -> tuple[str, str]:

@@ -9,9 +9,12 @@ import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
+import structlog
 from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
 from requests_oauthlib import OAuth2Session
 from sqlalchemy.orm import Session
@@ -21,10 +24,12 @@ from app.core import http, runtime
 from app.core.errors import Ambiguous, NeedsReconnect, Permanent, ProviderError, RateLimited, Temporary
 from app.domain import tokens
 from app.domain.tokens import Granted, GrantLost, Identity
-from app.integrations import quotas
+from app.integrations import oauth_answers, quotas
 from app.integrations.gate import ConnectionGate
 from app.integrations.http import ApiClient, ETags
 from app.models.connection import Connection
+
+log = structlog.get_logger()
 
 for _noisy in ("oauthlib", "requests_oauthlib"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)
@@ -117,7 +122,7 @@ class OAuthProvider:
         _, secret = self._client()
         session = self._session()
         session.redirect_uri = self.redirect_uri
-        session.register_compliance_hook("access_token_response", self._must_be_an_answer)
+        session.register_compliance_hook("access_token_response", self._must_be_tokens)
         try:
             found = session.fetch_token(
                 self.token_url,
@@ -131,14 +136,14 @@ class OAuthProvider:
             raise Permanent(self._setup_words(error) or self._code_words(), error.error or "") from None
         except requests.RequestException as error:
             raise self._broken(error) from None
-        return _granted(found)
+        return oauth_answers.granted(found)
 
     # A source of tokens
 
     def refresh(self, refresh_token: str) -> Granted:
         client_id, secret = self._client()
         session = self._session()
-        session.register_compliance_hook("refresh_token_response", self._must_be_an_answer)
+        session.register_compliance_hook("refresh_token_response", self._must_be_tokens)
         try:
             found = session.refresh_token(
                 self.token_url,
@@ -154,7 +159,7 @@ class OAuthProvider:
             raise Temporary(words, error.error or "") from None
         except requests.RequestException as error:
             raise self._broken(error) from None
-        granted = _granted(found)
+        granted = oauth_answers.granted(found)
         # The library repeats the one that it sent when the provider gave no new one.
         same = granted.refresh_token == refresh_token
         return Granted(
@@ -240,19 +245,34 @@ class OAuthProvider:
             body = {}
         return body if isinstance(body, dict) else {}
 
+    def _must_be_tokens(self, response: requests.Response) -> requests.Response:
+        self._must_be_an_answer(response)
+        oauth_answers.need_token_answer(response, self.name)
+        return response
+
     def _must_be_an_answer(self, response: requests.Response) -> requests.Response:
         """A 5xx, a 429 or a page that somebody else wrote says nothing about the grant."""
         status = response.status_code
+        self._log(response.url, status, response.elapsed)
+        wait = http.retry_after(response.headers.get("Retry-After", ""))
         if status == 429:
-            wait = http.retry_after(response.headers.get("Retry-After", ""))
             raise RateLimited(f"{self.name} asks us to go slower.", "429", after=wait)
         if status >= 500 or 300 <= status < 400 or status in (408, 425):
-            raise Temporary(f"{self.name} had a problem of its own ({status}).", str(status))
+            trouble = Temporary(f"{self.name} had a problem of its own ({status}).", str(status))
+            trouble.after = wait
+            raise trouble
         if response.content and not response.headers.get("Content-Type", "").startswith("application/json"):
             raise Temporary(f"An answer came that is not {self.name}'s ({status}).", "unreadable")
         return response
 
+    def _log(self, url: str, status: int, took: timedelta) -> None:
+        """One line for each call, as app/integrations/http.py writes; the path names the operation."""
+        ms = round(took.total_seconds() * 1000)
+        log.info("provider.call", provider=self.key, op=f"oauth{urlsplit(url).path}", status=status, ms=ms)
+
     def _broken(self, error: requests.RequestException) -> ProviderError:
+        if error.request is not None:
+            self._log(error.request.url or "", 0, timedelta())
         if http.never_arrived(error):
             return Temporary(f"{self.name} could not be reached.", "unreached")
         return Ambiguous(
@@ -277,16 +297,3 @@ class OAuthProvider:
         return (
             f"{self.name} did not accept the consent. It lasts for a few minutes only; please try once more."
         )
-
-
-def _granted(found: Mapping[str, Any]) -> Granted:
-    scope = found.get("scope") or ""
-    listed = scope.split() if isinstance(scope, str) else [str(one) for one in scope]
-    seconds, ends = found.get("expires_in"), found.get("refresh_token_expires_in")
-    return Granted(
-        access_token=str(found.get("access_token") or ""),
-        refresh_token=str(found.get("refresh_token") or ""),
-        expires_in=None if seconds is None else float(seconds),
-        scopes=tuple(listed),
-        ends_in=None if ends is None else float(ends),
-    )

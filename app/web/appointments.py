@@ -12,7 +12,7 @@ from app.core.clock import now
 from app.core.errors import Invalid
 from app.core.request_scope import actor, db
 from app.domain import access, outside_changes
-from app.domain.booking import book, lists, quietly
+from app.domain.booking import book, events, lists, quietly
 from app.domain.booking.placing import SlotTaken
 from app.integrations import calendars as outside
 from app.models.booking import Appointment
@@ -177,3 +177,14 @@ def answer(account: str, appointment_id: UUID) -> Response:
         "The booking follows, and the guest is told" if follows else "The event is put back as it was"
     )
     return htmx.go_to(back)
+
+
+@blueprint.post("/write-again")
+def write_again(account: str, appointment_id: UUID) -> Response:
+    """The event that was given up is tried once more."""
+    found = lists.appointment(db(), appointment_id)
+    if found.event_state == "failed":
+        events.want_event(db(), found, now())
+        db().commit()
+    notices.say("It is written to the calendar now. If that fails again, its reason stands here.")
+    return htmx.go_to(url_for(".show", account=account, appointment_id=appointment_id))

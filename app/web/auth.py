@@ -61,7 +61,7 @@ class InvitationForm(Form):
 
 
 def _throttle_of(state: BlueprintSetupState) -> None:
-    state.app.extensions["throttle"] = Throttle(runtime.current().redis)
+    state.app.extensions["throttle"] = runtime.current().throttle
 
 
 blueprint.record_once(_throttle_of)

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, tuple_
 from werkzeug.wrappers import Response
 
 from app.core import htmx
-from app.core.errors import Forbidden, NotFound
+from app.core.errors import Forbidden, Invalid, NotFound
 from app.core.ids import parse_id
 from app.core.request_scope import actor, db
 from app.domain import access, accounts, connect_links, connections
@@ -102,20 +102,26 @@ def send_links() -> Response:
     if not chosen:
         flash("Tick the connections first.", "warning")
         return htmx.go_to(HOME)
-    sent, without = 0, []
+    sent, without, held = 0, [], []
     addresses = connect_links.addresses_for(db(), [one for one in chosen if one.is_oauth])
     for connection in chosen:
         address = addresses.get(connection.id, "")
         if not address:
             without.append(connection.title)
             continue
-        connect_links.make(db(), actor(), connection, send_to=address)
+        try:
+            connect_links.make(db(), actor(), connection, send_to=address)
+        except Invalid as wrong:
+            held.append(str(wrong))
+            continue
         sent += 1
     db().commit()
     if sent:
         flash(
             f"{sent} reconnect link{'' if sent == 1 else 's'} sent. Each works once, for two days.", "success"
         )
+    if held:
+        flash(held[0], "warning")
     if without:
         flash(
             f"No address is known for {', '.join(without[:5])}. Make a link on its card and send it yourself.",

@@ -145,3 +145,47 @@ def test_channels_are_renewed_and_stopped(double: Double, connection: Connection
     assert linked_of(connection).channel_ref is None
     assert len(double.calls("POST", "/channels/stop", "google")) == 2
     assert len(double.calls("POST", "/revoke", "google")) == 1
+
+
+def by_hand(double: Double, connection: Connection, ref: str, **changes: object) -> None:
+    """As the host would change it in Google's own page."""
+    url = f"{double.url}/google/calendar/calendar/v3/calendars/{linked_of(connection).ref}/events/{ref}"
+    headers = {"Authorization": f"Bearer {tokens.fresh_token(connection.id, GOOGLE)}"}
+    there = requests.get(url, headers=headers, timeout=10).json()
+    answer = requests.put(url, json=there | changes, headers=headers, timeout=10)
+    assert answer.ok, answer.text
+
+
+def test_a_whole_day_is_put_back_at_its_time(double: Double, connection: Connection, cast: Cast) -> None:
+    appointment_id = book_at(
+        make_calendar(cast, horizon_days=60, when_moved="ignore"), weekday().strftime("%Y-%m-%dT%H:%M")
+    )
+    run_jobs()
+    ref = calendar_channel.event_ref_of(appointment_id)
+    day, after = weekday().date(), weekday().date() + timedelta(days=1)
+    by_hand(
+        double,
+        connection,
+        ref,
+        start={"date": str(day)},
+        end={"date": str(after)},
+    )
+    look(connection)
+    run_jobs()
+    linked = linked_of(connection)
+    found = open_calendars(connection.id).event(linked.ref, ZoneInfo(linked.timezone), ref)
+    assert (found.starts_at, found.is_all_day) == (weekday(), False)
+
+
+def test_an_event_made_to_repeat(double: Double, connection: Connection, cast: Cast) -> None:
+    at = weekday()
+    appointment_id = book_at(make_calendar(cast, horizon_days=60), at.strftime("%Y-%m-%dT%H:%M"))
+    run_jobs()
+    ref = calendar_channel.event_ref_of(appointment_id)
+    by_hand(double, connection, ref, recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
+    look(connection)
+    row = appointment_of(cast.account, appointment_id)
+    assert (row.state, row.asked_change) == ("confirmed", None)
+    assert [busy[0] for busy in busy_of(cast.account, cast.ben)] == [
+        (at + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M") for days in (1, 2)
+    ]

@@ -5,13 +5,17 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import structlog
+import time_machine
 
 from app.core import http
+from app.core.clock import now
 from app.core.errors import Ambiguous, NeedsReconnect, ProviderError, RateLimited, Temporary
 from app.integrations.http import ApiClient, ETags, MissingScope, Refused
 
@@ -167,6 +171,31 @@ def test_retry_after_is_obeyed_as_far_as_there_is_time(api: Api):
         api.client.get("things.get", "things/1", patience_s=5)
     assert caught.value.after == 60
     assert len(api.waits) == 1
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_both_forms_of_retry_after_and_both_answers_that_carry_it(api: Api, status: int, form: str):
+    at = now().replace(microsecond=0)
+    with time_machine.travel(at, tick=False):
+        header = "3" if form == "seconds" else format_datetime(at + timedelta(seconds=3), usegmt=True)
+        api.told((status, {}, {"Retry-After": header}), (200, {"ok": 1}, {}))
+        assert api.client.get("things.get", "things/1") == {"ok": 1}
+        assert api.waits == [3.0]
+        api.told((status, {}, {"Retry-After": "90"}))
+        with pytest.raises((RateLimited, Temporary)) as caught:
+            api.client.get("things.get", "things/1")
+    assert (caught.value.after, len(api.waits)) == (90.0, 1)
+
+
+@pytest.mark.parametrize("answer", [[], "words", 3])
+def test_an_answer_of_another_shape_is_not_theirs(api: Api, answer: object):
+    api.told((200, answer, {}))
+    with pytest.raises(Temporary):
+        api.client.get("things.get", "things/1")
+    api.told((200, answer, {}))
+    with pytest.raises(Ambiguous):
+        api.client.call("things.insert", "POST", "things", json={})
 
 
 def test_googles_403_for_speed_is_speed(api: Api):

@@ -104,6 +104,15 @@ def test_patching_merges_and_updating_replaces(google: Google) -> None:
     assert "extendedProperties" not in whole
 
 
+def test_a_patch_from_a_day_to_a_time_needs_a_null(google: Google) -> None:
+    made = google.insert(start={"date": "2027-03-02"}, end={"date": "2027-03-03"})
+    both = timed("2027-03-02", "11:00", 30)
+    times = {name: both[name] for name in ("start", "end")}
+    assert google.change(made["id"], **times).status_code == 400
+    cleared = {name: when | {"date": None} for name, when in times.items()}
+    assert "date" not in google.change(made["id"], **cleared).json()["start"]
+
+
 def test_a_stale_etag_is_refused(google: Google) -> None:
     made = google.insert()
     url = f"{google.events_url}/{made['id']}"

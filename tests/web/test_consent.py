@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.core import tenancy
 from app.core.clock import now
+from app.core.errors import ProviderError
 from app.domain import connections, consents, tokens
 from app.domain.tokens import Granted
 from app.integrations.google.oauth import GOOGLE
@@ -99,6 +100,25 @@ def test_what_was_not_allowed_is_said(ana: FlaskClient, google: Google):
     connect(ana, google, f"{CONNECT}/{only_connection().id}")
     assert only_connection().state == "connected"
     assert "Not allowed" not in ana.get(HOME).text
+
+
+def test_what_is_missing_stays_said_through_trouble_and_tests(ana: FlaskClient, google: Google):
+    connect(ana, google, CONNECT, without=("calendar.freebusy",))
+    made = only_connection()
+    google.fault("server_error", path="token", times=1)
+    with tenancy.session_for() as session:
+        session.get_one(Connection, made.id).token_expires_at = now()
+        session.commit()
+    with pytest.raises(ProviderError):
+        tokens.fresh(made.id, GOOGLE)
+    tokens.fresh(made.id, GOOGLE)
+    assert only_connection().state == "degraded"
+    with tenancy.session_for() as session:
+        session.get_one(Connection, made.id).state = "revoked"
+        session.commit()
+    ana.post(f"{HOME}/{made.id}/test")
+    again = only_connection()
+    assert (again.state, "was not allowed" in (again.last_error or "")) == ("degraded", True)
 
 
 def test_an_app_that_google_has_not_reviewed(ana: FlaskClient, google: Google, cast: Cast):

@@ -375,6 +375,8 @@ def test_the_signed_address_of_a_picture_needs_no_sign_in(client: FlaskClient, c
     answer = client.get(path)
     assert answer.data == PNG and answer.content_type == "image/png"
     assert client.get(path[:-2] + "xx").status_code == 404
+    with time_machine.travel(now() + timedelta(days=2, minutes=1), tick=False):
+        assert client.get(path).status_code == 404, "a provider that has not fetched it by then never will"
 
 
 def test_messages_of_another_conversation_are_not_found(client: FlaskClient, cast: Cast) -> None:

@@ -4,7 +4,7 @@ by a job afterwards. One event for each appointment, in the calendar of the firs
 import uuid
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.core import jobs
@@ -33,13 +33,26 @@ def want_event(session: Session, appointment: Appointment, at: datetime) -> None
 
 def uid_of(session: Session, appointment: Appointment, booking: Booking) -> str:
     """By which calendar files name the booking. The provider puts its event into the calendars of guests who have theirs
-    there; a file with the same UID is the same event to them, and does not stand there twice."""
+    there; a file with the same UID is the same event to them, and does not stand there twice. A second seat of the same
+    person has a name of its own, so that moving or cancelling the one leaves the other."""
     target = _target(session, appointment)
     if target is not None:
         event_ref = calendar_channel.event_ref_of(appointment.id)
-        if uid := calendar_channel.uid_of(target[1], event_ref):
+        uid = calendar_channel.uid_of(target[1], event_ref)
+        if uid and not _has_it_already(session, booking, uid):
             return uid
     return f"{booking.id}@levelhead"
+
+
+def _has_it_already(session: Session, booking: Booking, uid: str) -> bool:
+    """A cancelled one counts: calendars take what comes after a cancellation by the same name for out of date."""
+    same = (
+        func.lower(Booking.guest_email) == booking.guest_email.lower()
+        if booking.guest_email
+        else (Booking.guest_email == "") & (Booking.guest_phone == booking.guest_phone)
+    )
+    query = select(Booking.id).where(Booking.uid == uid, Booking.id != booking.id, same)
+    return session.scalar(query.limit(1)) is not None
 
 
 def _where(session: Session, appointment: Appointment) -> uuid.UUID | None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.core.errors import Permanent
+from app.core.errors import Permanent, Temporary
 from app.domain.calendar_channel import (
     CalendarGone,
     Changes,
@@ -39,7 +39,11 @@ class GoogleCalendars:
         self._api = api
 
     def calendars(self) -> list[ListedCalendar]:
-        return [events.read_calendar(entry) for entry in self._api.calendars()]
+        found = [events.read_calendar(entry) for entry in self._api.calendars()]
+        if not found:
+            # Everybody has a main one; to believe this would be to forget all that is known.
+            raise Temporary("Google listed no calendars.", "no_calendars")
+        return found
 
     # Reading
 
@@ -49,15 +53,21 @@ class GoogleCalendars:
         if cursor is None:
             return self._everything(ref, zone, since, until)
         items, following = self._read(ref, syncToken=cursor)
-        touched = dict.fromkeys(str(i["recurringEventId"]) for i in items if i.get("recurringEventId"))
+        whole = {str(item["id"]): item for item in items if item.get("recurrence")}
+        alone = [i for i in items if not i.get("recurringEventId") and str(i["id"]) not in whole]
+        # A series that became a single event is told with it, and has no occurrences to ask for.
+        single = {str(item["id"]) for item in alone if item.get("status") != "cancelled"}
+        touched = dict.fromkeys(
+            key for i in items if (key := str(i.get("recurringEventId") or "")) and key not in single
+        )
         if len(touched) > MOST_SERIES:
             raise CursorExpired
-        whole = {str(item["id"]): item for item in items if item.get("recurrence")}
         series = {key: self._series(ref, key, zone, since, until) for key in touched if key not in whole}
         for key, item in whole.items():
             belonging = [i for i in items if i.get("recurringEventId") == key]
             series[key] = _unrolled([item, *belonging], zone, since, until)
-        alone = [i for i in items if not i.get("recurringEventId") and str(i["id"]) not in whole]
+        # An event that became a series may be told as gone, though its occurrences stand.
+        alone = [item for item in alone if str(item["id"]) in single or not series.get(str(item["id"]))]
         # A series that became a single event, or is gone altogether, leaves no occurrences behind.
         for item in alone:
             series.setdefault(str(item["id"]), [])
@@ -96,7 +106,11 @@ class GoogleCalendars:
         except Refused as error:
             if error.status in GONE:
                 return []
-            raise
+            if error.status != 400:
+                raise
+            # It does not repeat any more.
+            current = self._current(ref, series_ref)
+            items = [current] if current is not None else []
         return _unrolled(items, zone, since, until)
 
     def between(self, ref: str, zone: ZoneInfo, start: datetime, end: datetime) -> list[OutsideEvent]:
@@ -133,8 +147,7 @@ class GoogleCalendars:
             current = self._current(ref, wish.ref)
             try:
                 if current is not None:
-                    body = writing.change(current, wish)
-                    return _written(self._api.patch(ref, wish.ref, body, str(current.get("etag") or "*")))
+                    return _written(self._change(ref, current, wish))
                 made = self._insert(ref, wish)
                 if made is not None:
                     return _written(made)
@@ -145,6 +158,14 @@ class GoogleCalendars:
         raise Permanent(
             "The event in Google changes all the time and could not be written.", "412", retry_helps=True
         )
+
+    def _change(self, ref: str, current: dict[str, Any], wish: EventWish) -> dict[str, Any]:
+        if not writing.is_all_day(current):
+            etag = str(current.get("etag") or "*")
+            return self._api.patch(ref, wish.ref, writing.change(current, wish), etag)
+        everything = self._api.event(ref, wish.ref, all_of_it=True)
+        etag = str(everything.get("etag") or "*")
+        return self._api.update(ref, wish.ref, writing.whole(everything, wish), etag)
 
     def _insert(self, ref: str, wish: EventWish) -> dict[str, Any] | None:
         """None when it is there already: an earlier try went through and its answer was lost, or it was deleted since."""

@@ -23,7 +23,10 @@ ONE = (
     "attendees(self,responseStatus)"
 )
 LIST = f"items({ONE}),nextPageToken,nextSyncToken,timeZone"
-WHOLE = "id,status,summary,description,location,start,end,etag,attendees,extendedProperties,hangoutLink,conferenceData"
+WHOLE = (
+    "id,status,summary,description,location,start,end,recurrence,transparency,eventType,etag,attendees,"
+    "extendedProperties,hangoutLink,conferenceData"
+)
 
 
 def _at(calendar_ref: str, *rest: str) -> str:
@@ -36,13 +39,14 @@ class CalendarApi:
         self._named: Json = {} if patience_s is None else {"patience_s": patience_s}
 
     def calendars(self) -> Iterator[Json]:
-        """Entries of the person's list; deleted and hidden ones are left out by Google."""
-        fields = "items(id,summary,summaryOverride,timeZone,primary,accessRole),nextPageToken"
+        """Entries of the person's list, hidden ones too. Asked for again and again, so an unchanged list does not travel."""
+        fields = "items(id,summary,summaryOverride,timeZone,primary,accessRole,hidden),nextPageToken"
         for page in self._api.pages(
             "calendarList.list",
             "users/me/calendarList",
-            params={"maxResults": 250},
+            params={"maxResults": 250, "showHidden": True},
             fields=fields,
+            cached=True,
             **self._named,
         ):
             yield from page.get("items") or ()
@@ -68,9 +72,13 @@ class CalendarApi:
         ):
             yield from page.get("items") or ()
 
-    def event(self, calendar_ref: str, event_ref: str) -> Json:
+    def event(self, calendar_ref: str, event_ref: str, *, all_of_it: bool = False) -> Json:
+        """What we make use of, or all there is."""
         found: Json = self._api.get(
-            "events.get", _at(calendar_ref, "events", event_ref), fields=WHOLE, **self._named
+            "events.get",
+            _at(calendar_ref, "events", event_ref),
+            fields="" if all_of_it else WHOLE,
+            **self._named,
         )
         return found
 
@@ -92,6 +100,19 @@ class CalendarApi:
         made: Json = self._api.call(
             "events.patch",
             "PATCH",
+            _at(calendar_ref, "events", event_ref),
+            params={**QUIET, **_conference(body)},
+            json=body,
+            headers={"If-Match": etag},
+            **self._named,
+        )
+        return made
+
+    def update(self, calendar_ref: str, event_ref: str, body: Json, etag: str) -> Json:
+        """The whole event anew; 412 as with a patch."""
+        made: Json = self._api.call(
+            "events.update",
+            "PUT",
             _at(calendar_ref, "events", event_ref),
             params={**QUIET, **_conference(body)},
             json=body,

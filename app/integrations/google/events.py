@@ -30,6 +30,7 @@ def read_calendar(entry: Json) -> ListedCalendar:
         timezone=known_zone(entry.get("timeZone")).key,
         is_primary=bool(entry.get("primary")),
         can_write=entry.get("accessRole") in WRITERS,
+        is_hidden=bool(entry.get("hidden")),
     )
 
 

@@ -57,6 +57,19 @@ def change(current: Mapping[str, Any], wish: EventWish) -> Json:
     return body
 
 
+def is_all_day(current: Mapping[str, Any]) -> bool:
+    return "date" in (current.get("start") or {})
+
+
+def whole(current: Mapping[str, Any], wish: EventWish) -> Json:
+    """The event with the change in it, to put in its place: a patch merges, so a day that is to be a time again would have
+    both, which Google refuses."""
+    body = change(current, wish)
+    known = current.get("extendedProperties") or {}
+    marks = {**(known.get("private") or {}), **body["extendedProperties"]["private"]}
+    return {**current, **body, "extendedProperties": {**known, "private": marks}}
+
+
 def _facts(wish: EventWish) -> Json:
     return {
         "status": "confirmed",

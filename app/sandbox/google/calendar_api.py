@@ -82,10 +82,11 @@ def list_calendars() -> ResponseReturnValue:
     if not token.isdigit():
         raise invalid("Invalid page token value.", "pageToken")
     start, size = int(token), min(int(text), 250)
+    items = [calendar_json(each, caller.account.email) for each in mine]
     body: dict[str, Any] = {
         "kind": "calendar#calendarList",
-        "etag": f'"{hashlib.sha256(repr([(c.id, c.summary) for c in mine]).encode()).hexdigest()[:16]}"',
-        "items": [calendar_json(each, caller.account.email) for each in mine[start : start + size]],
+        "etag": f'"{hashlib.sha256(repr(items).encode()).hexdigest()[:16]}"',
+        "items": items[start : start + size],
     }
     if start + size < len(mine):
         body["nextPageToken"] = str(start + size)

@@ -93,6 +93,16 @@ def add_calendar() -> ResponseReturnValue:
     return overview(account.email), 201
 
 
+@blueprint.post("/timezone")
+def change_timezone() -> ResponseReturnValue:
+    """{email, calendar?, timezone}: the calendar is moved to another zone, as its settings page does."""
+    order = json_order()
+    calendar = world().calendar_of(str(order.get("email")), str(order.get("calendar") or "primary"))
+    calendar.timezone = zone_named(str(order.get("timezone")), "calendar's").key
+    world().touch()
+    return {"calendar": calendar.id, "timezone": calendar.timezone}
+
+
 @blueprint.post("/clients")
 def register_client() -> ResponseReturnValue:
     """An app that is held to its secret and to its redirect addresses."""
@@ -195,7 +205,7 @@ def add_event() -> ResponseReturnValue:
 def change_event(event_id: str) -> ResponseReturnValue:
     """Patch semantics; {"status": "cancelled"} deletes."""
     email, calendar = _place()
-    event = events.change(world(), calendar, email, event_id, json_order())
+    event = events.change(world(), calendar, email, event_id, json_order(), by_person=True)
     return event_json(event, calendar, email, public_url())
 
 

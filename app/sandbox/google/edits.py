@@ -64,7 +64,7 @@ def change_event(email: str, event_id: str) -> ResponseReturnValue:
                 body |= _times(account, form)
             else:
                 body |= _series_times(calendar, account, target, form)
-            events.change(world(), calendar, email, target, body)
+            events.change(world(), calendar, email, target, body, by_person=True)
     except (Refused, ValueError) as error:
         return week_page(account, _sentence(error), edited=(calendar, event_id, form))
     return _to_week(email, form.get("day", ""))

@@ -106,14 +106,18 @@ def change(
     whole: bool = False,
     if_match: str = "",
     meet: bool = False,
+    by_person: bool = False,
 ) -> Event:
-    """Patch, or with `whole` put something new in its place. Of an occurrence an event of its own is made."""
+    """Patch, or with `whole` put something new in its place. Of an occurrence an event of its own is made. A person who
+    changes it in the calendar's page needs no null to turn a day into a time."""
     _may_write(calendar, viewer)
     with world.lock:
         event, occurrence = find(calendar, ident)
         _check_match(event, if_match)
         before = _exception(event, occurrence) if occurrence else event.resource
         sent = {name: value for name, value in body.items() if name in WRITABLE}
+        if by_person:
+            sent |= {name: _one_kind(sent[name]) for name in ("start", "end") if name in sent}
         if whole:
             kept = {
                 name: before[name] for name in ("recurringEventId", "originalStartTime") if name in before
@@ -154,19 +158,15 @@ def merge(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         if value is None:
             after.pop(name, None)
         elif isinstance(value, dict) and isinstance(after.get(name), dict):
-            after[name] = (
-                _merge_time(after[name], value) if name in ("start", "end") else merge(after[name], value)
-            )
+            after[name] = merge(after[name], value)
         else:
             after[name] = value
     return after
 
 
-def _merge_time(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """From a whole day to a moment and back without an explicit null, as the API allows."""
-    dropped = {"date": "dateTime", "dateTime": "date"}
-    gone = {dropped[name] for name, value in patch.items() if value and name in dropped}
-    return {name: value for name, value in merge(before, patch).items() if name not in gone or name in patch}
+def _one_kind(when: dict[str, Any]) -> dict[str, Any]:
+    """A date clears the time and the other way round, which a patch does only when it is told to."""
+    return ({"dateTime": None, "timeZone": None} if when.get("date") else {"date": None}) | when
 
 
 def _may_write(calendar: Calendar, viewer: str) -> None:

@@ -231,6 +231,16 @@ def test_words_of_the_host_stay_and_ours_follow() -> None:
     assert again["summary"] == "X" and "description" not in again
 
 
+def test_a_whole_day_becomes_a_time_again() -> None:
+    day = {"start": {"date": "2026-03-03"}, "end": {"date": "2026-03-04"}, "colorId": "3"}
+    there = writing.new(wish()) | day
+    there["extendedProperties"] = {"private": {"theirs": "1"}, "shared": {"theirs": "2"}}
+    body = writing.whole(there, wish())
+    assert "date" not in body["start"] and body["start"]["dateTime"] and body["colorId"] == "3"
+    assert body["extendedProperties"]["shared"] == {"theirs": "2"}
+    assert {"theirs", writing.APPOINTMENT} <= set(body["extendedProperties"]["private"])
+
+
 def test_a_deleted_event_is_written_whole() -> None:
     body = writing.change(
         {"id": "x", "status": "cancelled", "summary": "Old", "extendedProperties": {"private": {}}}, wish()

@@ -7,6 +7,7 @@ import pytest
 
 from app.core import tenancy
 from app.core.clock import now
+from app.core.errors import Invalid
 from app.domain import calendar_channel, outside_changes
 from app.domain.booking.book import SlotTaken
 from app.integrations import calendars
@@ -170,6 +171,20 @@ def test_onto_another_booking_nobody_is_moved_silently(
         outside_changes.accept(session, session.get_one(Appointment, appointment_id), cast.actor(cast.ben))
 
 
+def test_a_whole_day_is_written_back(
+    google: Google, connection: Connection, cast: Cast, booked: Booked
+) -> None:
+    appointment_id = booked(when_moved="ignore")
+    google.change(cast.ben, event(appointment_id), colorId="3")
+    google.move(cast.ben, event(appointment_id), "2026-03-03", "2026-03-04")
+    look(connection)
+    run_jobs()
+    [there] = google.alive(cast.ben)
+    assert (there["start"]["dateTime"][:16], there["colorId"]) == (SLOT, "3")
+    row = appointment_of(cast.account, appointment_id)
+    assert (row.event_state, row.event_error) == ("written", None)
+
+
 def test_a_whole_day_is_asked_about(
     google: Google, connection: Connection, cast: Cast, booked: Booked
 ) -> None:
@@ -178,6 +193,67 @@ def test_a_whole_day_is_asked_about(
     look(connection)
     asked = appointment_of(cast.account, appointment_id).asked_change
     assert asked is not None and asked["is_all_day"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "possible"),
+    [
+        # No length at all, which Google allows.
+        (LATER, LATER, False),
+        # Last week, and this morning: nobody can be told to come then.
+        ("2026-02-20T15:00", "2026-02-20T15:30", True),
+        ("2026-03-02T11:00", "2026-03-02T12:30", True),
+    ],
+)
+def test_where_no_guest_can_be_told_to_come_the_hosts_are_asked(
+    google: Google,
+    connection: Connection,
+    cast: Cast,
+    booked: Booked,
+    start: str,
+    end: str,
+    possible: bool,
+) -> None:
+    appointment_id = booked()
+    told = len(notices(cast))
+    google.move(cast.ben, event(appointment_id), start, end)
+    look(connection)
+    asked = appointment_of(cast.account, appointment_id).asked_change
+    assert asked is not None and asked["starts_at"].startswith(start)
+    assert (starts(cast, appointment_id), len(notices(cast))) == (SLOT, told)
+    assert linked_of(connection).sync_error is None
+    with tenancy.session_for(cast.account.id) as session:
+        row = session.get_one(Appointment, appointment_id)
+        if possible:
+            outside_changes.accept(session, row, cast.actor(cast.ben))
+            assert row.starts_at.isoformat()[:16] == start
+        else:
+            with pytest.raises(Invalid, match="no length"):
+                outside_changes.accept(session, row, cast.actor(cast.ben))
+
+
+def test_an_event_put_into_another_calendar_takes_its_booking_along(
+    google: Google, connection: Connection, cast: Cast, booked: Booked
+) -> None:
+    google.control("/calendars", email=cast.ben.email, id="work", summary="Work")
+    calendars.list_calendars(connection.id)
+    appointment_id = booked()
+    told = len(notices(cast))
+    google.delete(cast.ben, event(appointment_id))
+    google.add(cast.ben, SLOT, "2026-03-03T15:30", "work", id=event(appointment_id), summary="Moved over")
+    look(connection)
+    row = appointment_of(cast.account, appointment_id)
+    assert (row.state, row.linked_calendar_id) == ("confirmed", linked_of(connection, "work").id)
+    assert len(notices(cast)) == told
+    # There it is followed as before.
+    google.move(cast.ben, event(appointment_id), LATER, LATER_END, "work")
+    calendars.look(linked_of(connection, "work").id)
+    assert starts(cast, appointment_id) == LATER
+    run_jobs()
+    google.delete(cast.ben, event(appointment_id), "work")
+    due_now(linked_of(connection, "work").id)
+    calendars.look(linked_of(connection, "work").id)
+    assert appointment_of(cast.account, appointment_id).state == "cancelled"
 
 
 def test_a_deletion_that_nobody_told_is_found(

@@ -1,14 +1,25 @@
 """Busy times follow what stands in Google: first everything, then what changed."""
 
+from typing import Any
+from typing import cast as cast_to
+
+import pytest
 import time_machine
 
 from app.core import tenancy
-from app.domain import calendar_sync
+from app.core.clock import now
+from app.core.errors import Temporary
+from app.domain import calendar_lists, calendar_sync, linked_calendars
+from app.domain.calendar_channel import ListedCalendar
 from app.integrations import calendars
+from app.integrations.google.calendar import GoogleCalendars
+from app.integrations.google.client import CalendarApi
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
+from tests.conftest import run_jobs
 from tests.factories import Cast
 from tests.google import Google, busy_of, due_now, linked_of
+from workers import housekeeping, syncs
 
 VISIT = ("2026-03-03T15:00", "2026-03-03T16:00")
 
@@ -101,6 +112,21 @@ def test_a_shortened_series_leaves_nothing_behind(google: Google, connection: Co
     assert len(busy_of(cast.account, cast.ben)) == 2
 
 
+def test_an_event_becomes_a_series_and_a_series_an_event(
+    google: Google, connection: Connection, cast: Cast
+) -> None:
+    visit = google.add(cast.ben, *VISIT, summary="Visit")
+    look(connection)
+    later = ("2026-03-04T15:00", "2026-03-04T16:00")
+    google.move(cast.ben, visit, *later)
+    google.change(cast.ben, visit, recurrence=["RRULE:FREQ=DAILY;COUNT=2"])
+    assert look(connection).sync_error is None
+    assert [row[0] for row in busy_of(cast.account, cast.ben)] == [later[0], "2026-03-05T15:00"]
+    google.change(cast.ben, visit, recurrence=None)
+    assert look(connection).sync_error is None
+    assert [row[0] for row in busy_of(cast.account, cast.ben)] == [later[0]]
+
+
 def test_a_forgotten_token_reads_everything_anew(google: Google, connection: Connection, cast: Cast) -> None:
     visit = google.add(cast.ben, *VISIT, summary="Visit")
     look(connection)
@@ -142,3 +168,78 @@ def test_trouble_keeps_what_is_known(google: Google, connection: Connection, cas
     assert linked.synced_at == before.synced_at and linked.next_sync_at
     google.control("/unreadable", email=cast.ben.email, unreadable=False)
     assert look(connection).sync_error is None
+
+
+def test_a_calendar_that_moves_to_another_zone(google: Google, connection: Connection, cast: Cast) -> None:
+    google.add(cast.ben, "2026-03-05", "2026-03-06", summary="Holiday")
+    look(connection)
+    google.control("/timezone", email=cast.ben.email, timezone="Europe/Rome")
+    housekeeping.each_hour()
+    run_jobs()
+    assert linked_of(connection).timezone == "Europe/Rome"
+    assert busy_of(cast.account, cast.ben) == [("2026-03-04T23:00", "2026-03-05T23:00", "Holiday")]
+
+
+def test_new_calendars_are_found_and_an_unchanged_list_does_not_travel(
+    google: Google, connection: Connection, cast: Cast
+) -> None:
+    for _ in range(2):
+        housekeeping.each_hour()
+        run_jobs()
+    google.control("/calendars", email=cast.ben.email, id="club", summary="Tennis club")
+    housekeeping.each_hour()
+    run_jobs()
+    assert linked_of(connection, "club").name == "Tennis club"
+    statuses = [call["status"] for call in google.calls("/calendarList")]
+    assert statuses == [200, 304, 304, 200]
+
+
+def test_a_first_listing_that_failed_is_made_up_for(google: Google, cast: Cast) -> None:
+    made = google.connect(cast.account, cast.ben)
+    google.provider.control("/faults", kind="server_error", provider="google", path="calendarList", times=4)
+    syncs.list_calendars(str(made.id))
+    housekeeping.each_minute()
+    run_jobs()
+    assert linked_of(made).takes_bookings
+    calls = len(google.calls("/calendarList"))
+    housekeeping.each_minute()
+    run_jobs()
+    assert len(google.calls("/calendarList")) == calls
+
+
+def test_an_empty_list_is_not_believed(google: Google, connection: Connection, cast: Cast) -> None:
+    class Nothing:
+        def calendars(self) -> list[dict[str, Any]]:
+            return []
+
+    with pytest.raises(Temporary):
+        GoogleCalendars(cast_to(CalendarApi, Nothing())).calendars()
+
+
+def test_a_hidden_one_that_is_linked_is_kept(google: Google, connection: Connection, cast: Cast) -> None:
+    listed = [
+        ListedCalendar(cast.ben.email, "Ben", "America/New_York", True, True, is_hidden=True),
+        ListedCalendar("new", "New", "UTC", is_hidden=True),
+    ]
+    with tenancy.session_for(cast.account.id) as session:
+        row = session.get_one(Connection, connection.id)
+        calendar_lists.record_list(session, row, listed, now())
+        session.commit()
+        refs = [one.calendar.ref for one in linked_calendars.overview(session, cast.account.id)]
+    assert refs == [cast.ben.email] and linked_of(connection).takes_bookings
+
+
+def test_an_answer_nobody_can_read_is_said(
+    google: Google, connection: Connection, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(connection)
+    odd = {
+        "id": "x",
+        "start": {"dateTime": "0001-01-01T00:00:00+05:00"},
+        "end": {"dateTime": "0001-01-01T00:00:00Z"},
+    }
+    for items in ([odd], ["words"]):
+        page = {"items": items, "nextSyncToken": "next"}
+        monkeypatch.setattr(CalendarApi, "events", lambda *_, page=page, **__: iter([page]))
+        linked = look(connection)
+        assert linked.sync_error and linked.sync_lease_until is None
