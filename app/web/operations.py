@@ -77,6 +77,7 @@ def show() -> str:
 
 
 @blueprint.get("/now")
+@htmx.piece_of("operations.show")
 def poll() -> BaseResponse | str:
     """What the page shows of this moment; 204 when it is what the page has."""
     need_owner()
@@ -87,6 +88,7 @@ def poll() -> BaseResponse | str:
 
 
 @blueprint.get("/throughput")
+@htmx.piece_of("operations.show")
 def poll_throughput() -> str:
     need_owner()
     return render_template("operations/_throughput.html", **_throughput())
