@@ -38,6 +38,9 @@ PAGES = (
     f"{DESK}/events",
     f"{DESK}/replays/new",
 )
+# Pieces of the page, asked for by htmx.
+PIECES = (f"{DESK}/now", f"{DESK}/throughput", "/palette")
+HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def line(provider: Provider, cast: Cast) -> Connection:
 
 
 def page_of(client: FlaskClient, path: str) -> str:
-    answer = client.get(path)
+    answer = client.get(path, headers=HTMX if path.startswith(PIECES) else None)
     assert answer.status_code == 200, (path, answer.status_code)
     return answer.get_data(as_text=True)
 
@@ -130,10 +133,10 @@ def test_the_desk_shows_what_waits_and_says_nothing_when_nothing_changed(
     ana: FlaskClient, client: FlaskClient, line: Connection
 ) -> None:
     seen = re.search(r"now\?seen=(\w+)", page_of(ana, DESK))
-    assert seen and ana.get(f"{DESK}/now?seen={seen[1]}").status_code == 204
+    assert seen and ana.get(f"{DESK}/now?seen={seen[1]}", headers=HTMX).status_code == 204
     kill(come_in(client, line))
     come_in(client, line)
-    answer = ana.get(f"{DESK}/now?seen={seen[1]}").get_data(as_text=True)
+    answer = ana.get(f"{DESK}/now?seen={seen[1]}", headers=HTMX).get_data(as_text=True)
     assert re.search(
         r"Waiting</dt>\s*<dd><span class=\"numeric\">1</span><span class=\"depth-age\">just now", answer
     )
