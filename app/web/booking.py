@@ -95,9 +95,12 @@ def pick(business: str, calendar: str) -> str | Response:
     if not kept_pages.may_be_kept():
         return _pick_page(account, found, picker)
     made = kept_pages.made_from(account.id, found.id, *picker.span)
+    # Read once more: a change that the digest knows and the page does not would stay unseen.
+    db().expire_all()
+    picker = picker_for(account, found, request.args)
     shown = _pick_page(account, found, picker)
     # Where nothing is free the page names a later day, and that one would have to be watched as well.
-    if picker.offer.days:
+    if made is not None and picker.offer.days and picker.span == (made.since, made.until):
         kept_pages.keep(made, shown)
     return shown
 

@@ -12,11 +12,15 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
+import structlog
 from flask import Response, request
 
-from app.core import htmx
+from app.core import htmx, runtime
 from app.core.clock import now
 from app.domain.booking import page_state
+
+log = structlog.get_logger()
 
 MOST = 256
 LONGEST = 200
@@ -37,11 +41,26 @@ class Made:
     digest: str
 
 
-def made_from(account_id: uuid.UUID, calendar_id: uuid.UUID, since: datetime, until: datetime) -> Made:
-    """Asked for before the page is drawn: what changes meanwhile makes the page too new, never too old."""
+def made_from(
+    account_id: uuid.UUID, calendar_id: uuid.UUID, since: datetime, until: datetime
+) -> Made | None:
+    """Asked for before what the page shows is read: what changes meanwhile makes the page too new, never too old. None when
+    it cannot be said just now."""
     at = now()
-    digest = page_state.digest(account_id, calendar_id, since, until, at)
-    return Made(account_id, calendar_id, since, until, _minute(at), digest)
+    digest = _digest(account_id, calendar_id, since, until, at)
+    return Made(account_id, calendar_id, since, until, _minute(at), digest) if digest else None
+
+
+def _digest(
+    account_id: uuid.UUID, calendar_id: uuid.UUID, since: datetime, until: datetime, at: datetime
+) -> str:
+    """Empty when the connection is lost: what is kept is not worth a visitor's page."""
+    try:
+        return page_state.digest(account_id, calendar_id, since, until, at)
+    except psycopg.OperationalError as lost:
+        log.warning("kept_pages.lost", error=type(lost).__name__)
+        runtime.current().database.drop_dead_raw()
+        return ""
 
 
 class _Pages:
@@ -61,6 +80,10 @@ class _Pages:
             self._kept.move_to_end(key)
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
+
+    def drop(self, key: _Key) -> None:
+        with self._lock:
+            self._kept.pop(key, None)
 
     def forget(self) -> None:
         with self._lock:
@@ -89,7 +112,11 @@ def find() -> Response | None:
     at = now()
     if made.minute != _minute(at):
         return None
-    if made.digest != page_state.digest(made.account_id, made.calendar_id, made.since, made.until, at):
+    digest = _digest(made.account_id, made.calendar_id, made.since, made.until, at)
+    if not digest:
+        # While the database is away, no later visitor waits for this question again.
+        _pages.drop(_key())
+    if made.digest != digest:
         return None
     if not request.accept_encodings.quality("gzip"):
         return Response(gzip.decompress(content), mimetype="text/html")

@@ -1,16 +1,21 @@
 """Claiming, sending and settling side by side: nothing overtakes, nothing is forgotten, trouble stops the claiming."""
 
 import threading
+import time
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from app.core import tenancy
-from app.domain.sending import belt, senders, settle
+from app.core import runtime, tenancy
+from app.core.clock import now
+from app.domain.sending import belt, claim, senders, settle
 from app.domain.sending import drain as sending
 from app.domain.sending.settle import Outcome
+from app.models.outbox import OutboxEntry
 from tests import factories
 from tests.engine.conftest import Desk
 from tests.engine.test_sending import drain_now, later
@@ -69,8 +74,8 @@ def test_the_next_are_claimed_and_sent_while_answers_are_being_written(
     real_put = belt.Belt.put
     put_before: list[int] = []
 
-    def put(self: belt.Belt, claim_id: uuid.UUID, texts: Sequence[Any]) -> None:
-        real_put(self, claim_id, texts)
+    def put(self: belt.Belt, claim_id: uuid.UUID, texts: Sequence[Any], until: float) -> None:
+        real_put(self, claim_id, texts, until)
         if not put_before:
             # Of another conversation, so that nothing holds it back.
             _to_somebody_else(desk)
@@ -118,3 +123,118 @@ def test_what_could_not_be_written_is_looked_up_and_not_sent_again(
     with later(300):
         drain_now(desk)
     assert len(provider.sent()) == 1 and desk.message(message_id).state == "sent"
+
+
+def test_a_text_that_comes_in_while_the_drain_ends_is_not_left_lying(
+    desk: Desk, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bell finds the lock taken, so whoever has it looks once more when it is free."""
+    real = belt.Belt.__exit__
+    rung: list[uuid.UUID] = []
+
+    def leave(self: belt.Belt, *values: Any) -> None:
+        real(self, *values)
+        if not rung:
+            rung.append(desk.queue("Just now"))
+            drain_in_another_thread(desk)
+
+    monkeypatch.setattr(belt.Belt, "__exit__", leave)
+    desk.queue("First")
+    drain_now(desk)
+    assert [t["body"] for t in provider.sent()] == ["First", "Just now"]
+
+
+def drain_in_another_thread(desk: Desk) -> None:
+    other = threading.Thread(target=drain_now, args=(desk,))
+    other.start()
+    other.join(10)
+    assert not other.is_alive()
+
+
+def test_an_earlier_text_does_not_leave_beside_a_later_one_of_its_person(
+    desk: Desk, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planned text that comes due while a newer one is with the provider waits for its answer."""
+    real_send = belt._send
+    others: list[int] = []
+    at_once: list[uuid.UUID] = []
+    most: list[int] = []
+
+    def send(channel: Any, one: Any) -> Any:
+        at_once.append(one.message_id)
+        most.append(len(at_once))
+        try:
+            if not others:
+                others.append(1)
+                with tenancy.session_for() as session:
+                    session.execute(update(OutboxEntry).where(OutboxEntry.message_id == planned).values(run_at=now()))
+                    session.commit()
+                time.sleep(0.5)
+            return real_send(channel, one)
+        finally:
+            at_once.remove(one.message_id)
+
+    planned = desk.queue("Planned", send_at=now() + timedelta(hours=1))
+    desk.queue("Now")
+    monkeypatch.setattr(belt, "_send", send)
+    # Something to wait for, so that the drain looks again while the first is on its way.
+    real_wait = belt.Belt.wait_for_answers
+
+    def wait(self: belt.Belt) -> bool:
+        time.sleep(0.05)
+        return True if self._under_way else real_wait(self)
+
+    monkeypatch.setattr(belt.Belt, "wait_for_answers", wait)
+    drain_now(desk)
+    assert [t["body"] for t in provider.sent()] == ["Now", "Planned"]
+    assert max(most) == 1
+
+
+def test_a_claim_that_took_long_to_prepare_is_not_sent_past_its_lease(
+    desk: Desk, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease runs from the claim: what waited for the locks of its conversations is given back."""
+    real = claim.prepare
+    slow: list[int] = []
+    clock = time.monotonic
+
+    def prepare(*values: Any) -> Any:
+        texts = real(*values)
+        if not slow:
+            slow.append(1)
+            late = claim.lease().total_seconds() * 1.1
+            monkeypatch.setattr(time, "monotonic", lambda: clock() + late)
+        return texts
+
+    monkeypatch.setattr(claim, "prepare", prepare)
+    message_id = desk.queue("Late")
+    drain_now(desk)
+    assert provider.sent() == [] and desk.message(message_id).state == "queued"
+    monkeypatch.setattr(time, "monotonic", clock)
+    with later(5):
+        drain_now(desk)
+    assert len(provider.sent()) == 1
+
+
+def test_what_had_not_left_when_it_was_stopped_goes_back(
+    desk: Desk, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told to slow down, nothing more is handed to the provider, of what is on the belt neither."""
+    monkeypatch.setattr(belt, "SIDE_BY_SIDE", 1)
+    real = belt._send
+
+    def slowly(*values: Any) -> Any:
+        time.sleep(0.1)
+        return real(*values)
+
+    monkeypatch.setattr(belt, "_send", slowly)
+    provider.fault("rate_limited", retry_after=7, path="Messages", times=1)
+    for number in range(15):
+        desk.queue(f"{number}", to=f"+1303555{number:04d}")
+    drain_now(desk)
+    assert asked(provider) < 6
+    assert {entry.state for entry in desk.waiting()} == {"waiting"}
+    runtime.current().redis.flushdb()
+    with later(9):
+        drain_now(desk)
+    assert sorted(int(t["body"]) for t in provider.sent()) == list(range(15))

@@ -4,22 +4,26 @@ import gzip
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import psycopg
+import psycopg_pool
 import pytest
 import time_machine
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.core import tenancy
+from app.core import runtime, tenancy
 from app.core.clock import now
-from app.domain.booking import book
+from app.domain.booking import book, page_state
 from app.models.account import Account
 from app.models.calendar import Calendar, CalendarHost
 from app.models.linked_calendar import BusyTime, LinkedCalendar
 from app.models.schedule import Schedule, ScheduleDate
 from app.models.user import Membership, User
-from app.web import kept_pages
+from app.web import kept_pages, public_account
 from tests.domain.booking.rows import make_busy
 from tests.factories import Cast
 from tests.web.booking_rows import AT, make_calendar, page_of
@@ -237,3 +241,63 @@ def test_time_goes_on(client: FlaskClient, visit: Calendar, clock: time_machine.
     look(client, visit)
     clock.move_to(AT + timedelta(minutes=1))
     assert not look(client, visit)[1]
+
+
+def test_a_restarted_database_costs_no_visitor_the_page(client: FlaskClient, visit: Calendar) -> None:
+    before, _ = look(client, visit)
+    lose_raw_connections()
+    assert look(client, visit) == (before, False)
+    assert look(client, visit) == (before, True)
+    kept_pages.forget_all()
+    lose_raw_connections()
+    assert look(client, visit)[0] == before
+
+
+def lose_raw_connections() -> None:
+    with runtime.current().database.engine.connect() as connection:
+        connection.execute(
+            text(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+                " where application_name = 'levelhead-raw' and datname = current_database()"
+            )
+        )
+
+
+def test_a_database_that_is_away_is_said_to_be(
+    client: FlaskClient, visit: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And at once: only the first visitor waits for a connection that may come."""
+    look(client, visit)
+    asked = []
+
+    def away(*_: object) -> None:
+        asked.append(1)
+        raise psycopg_pool.PoolTimeout("no connection after 5 s")
+
+    def gone(*_: object) -> None:
+        raise OperationalError("select", {}, psycopg.OperationalError("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(page_state, "digest", away)
+        patch.setattr(public_account, "enter", gone)
+        for _ in range(3):
+            assert client.get(page_of(visit) + "?day=2026-03-05").status_code == 503
+    assert asked == [1]
+
+
+def test_a_change_between_reading_the_calendar_and_its_digest_is_seen(
+    client: FlaskClient, cast: Cast, visit: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = page_state.digest
+
+    def changed_just_before(*values: Any) -> str:
+        monkeypatch.setattr(page_state, "digest", real)
+        with tenancy.session_for(cast.account.id) as session:
+            _of_calendar(name="Second visit", price_cents=9900)(session, visit, cast)
+            session.commit()
+        return real(*values)
+
+    monkeypatch.setattr(page_state, "digest", changed_just_before)
+    look(client, visit)
+    again, _ = look(client, visit)
+    assert "Second visit" in again and again == draw_anew(client, visit)

@@ -32,10 +32,16 @@ WORTHWHILE = 64
 SIDE_BY_SIDE = 64
 # How long an answer waits for others to be written with, while others are due any moment.
 GATHER_S = 0.015
-# The share of the lease in which a text may still be handed to the provider.
+# The share of the lease, which runs from the claim, in which a text may still be handed to the provider.
 START_WITHIN = 0.75
 # Says whether the drain has to stop because of these answers; called once they are written.
 Judge = Callable[[Sequence[Outcome]], bool]
+
+
+def start_until() -> float:
+    """For what is claimed after this. Past the lease another drain may ask what became of it: what was not sent by then is
+    not sent by us."""
+    return time.monotonic() + claim.lease().total_seconds() * START_WITHIN
 
 
 @dataclass(frozen=True)
@@ -83,10 +89,9 @@ class Belt:
         if kind is None:
             self._raise_what_broke()
 
-    def put(self, claim_id: uuid.UUID, texts: Sequence[OutgoingText]) -> None:
-        """Claimed texts, in the order of the queue; they leave side by side, those to one person one after the other."""
-        # Past the lease another drain may ask what became of them: what was not sent by then is not sent by us.
-        until = time.monotonic() + claim.lease().total_seconds() * START_WITHIN
+    def put(self, claim_id: uuid.UUID, texts: Sequence[OutgoingText], until: float) -> None:
+        """Claimed texts, in the order of the queue; they leave side by side, those to one person one after the other, and
+        until that moment of the monotonic clock."""
         by_person: dict[str, list[OutgoingText]] = {}
         for one in texts:
             by_person.setdefault(one.to, []).append(one)
@@ -123,7 +128,7 @@ class Belt:
     def _carry(self, claim_id: uuid.UUID, texts: list[OutgoingText], until: float) -> None:
         done: list[Outcome] = []
         for one in texts:
-            if time.monotonic() > until:
+            if self.stopped or time.monotonic() > until:
                 break
             result = _send(self._channel, one)
             done.append(Outcome(one, result))
@@ -183,7 +188,8 @@ class Belt:
                     session.commit()
         outcomes = [outcome for back in backs for outcome in back.outcomes]
         self.count += len(outcomes)
-        return self._judge(outcomes)
+        # What only went back says nothing of the provider.
+        return self._judge(outcomes) if outcomes else False
 
 
 def _send(channel: TextChannel, one: OutgoingText) -> Accepted | ProviderError:

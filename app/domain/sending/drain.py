@@ -19,7 +19,7 @@ from app.core.ids import new_id
 from app.core.limits import Pace, Pacer, PacingUnavailable
 from app.domain.channels import TextChannel
 from app.domain.sending import breaker, claim, reconcile
-from app.domain.sending.belt import Belt
+from app.domain.sending.belt import Belt, start_until
 from app.domain.sending.claim import Desk
 from app.domain.sending.settle import Outcome
 
@@ -94,14 +94,15 @@ def _drain_alone(
                 # What is due later may stand behind what is under way.
                 if belt.wait_for_answers():
                     continue
+                more = True
                 break
             granted = _turns(desk, pacer, due)
             if granted == 0 or (probing and not breaker.take_probe(desk.connection.id)):
                 break
-            claim_id = new_id()
+            claim_id, until = new_id(), start_until()
             ids = claim.claim(desk, claim_id, granted)
             texts = claim.prepare(desk, claim_id, ids) if ids else []
-            belt.put(claim_id, texts)
+            belt.put(claim_id, texts, until)
             if probing and not texts:
                 _must_stop(desk, pacer, (), probing)
             more = not ids
