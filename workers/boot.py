@@ -101,7 +101,8 @@ def _wait_for_redis(connection: "redis.Redis") -> None:
             time.sleep(0.5)
 
 
-def _fork(queue: str, settings: Settings) -> int:
+def _fork(queue: str, settings: Settings, *, again: bool = False) -> int:
+    """`again`: the tables may have changed since the parent looked at them."""
     pid = os.fork()
     if pid:
         return pid
@@ -109,8 +110,12 @@ def _fork(queue: str, settings: Settings) -> int:
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if again:
+            tables.need_known(settings)
         work(queue, settings)
         status = 0
+    except SystemExit as refused:
+        status = refused.code if isinstance(refused.code, int) else 1
     except BaseException:
         log.exception("worker.died", queue=queue)
     finally:
@@ -124,6 +129,7 @@ class Family:
         self.settings = settings
         self.children: dict[int, str] = {}
         self.ending = False
+        self.refused = False
 
     def start(self) -> None:
         remains.clear(self.settings.redis_url)
@@ -138,7 +144,8 @@ class Family:
             _signal(pid, signal.SIGTERM)
 
     def watch(self) -> None:
-        """Starts a child that died anew until all are told to end; a second SIGTERM is not needed, they are waited for."""
+        """Starts a child that died anew until all are told to end; a second SIGTERM is not needed, they are waited for. One
+        that does not know the tables any more stays away: the others go on, as a migration lets them."""
         while self.children:
             try:
                 pid, status = os.wait()
@@ -147,11 +154,17 @@ class Family:
             queue = self.children.pop(pid, None)
             if queue is None or self.ending:
                 continue
+            if os.waitstatus_to_exitcode(status) == tables.UNKNOWN_TABLES:
+                log.error(
+                    "worker.refused", queue=queue, reason="It does not know the tables as they are now."
+                )
+                self.refused = True
+                continue
             log.warning("worker.restarted", queue=queue, status=status)
             remains.clear(self.settings.redis_url)
             time.sleep(0.5)
             if not self.ending:
-                self.children[_fork(queue, self.settings)] = queue
+                self.children[_fork(queue, self.settings, again=True)] = queue
 
 
 def _signal(pid: int, number: int) -> None:
@@ -177,6 +190,8 @@ def main() -> None:
     if stopping.keep_on():
         family.start()
         family.watch()
+        if family.refused and not family.ending:
+            sys.exit(tables.UNKNOWN_TABLES)
 
 
 if __name__ == "__main__":

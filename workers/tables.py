@@ -1,8 +1,8 @@
 """The door of the worker processes: nobody works on tables he does not know.
 
 Postgres away, or tables that are older because a migration is under way, is waited for. Newer tables are not: this code
-would write what the newer code no longer understands. Its version matters at the start only: a migration must leave the
-tables usable for the version that is still running.
+would write what the newer code no longer understands. Its version matters at the start of a process only, and at that
+of a child in place of one that died: a migration must leave the tables usable for the version that is still running.
 """
 
 import sys

@@ -1,9 +1,14 @@
 """The few answers HTMX needs beside HTML: nothing new, go elsewhere, tell the page that something happened."""
 
+import functools
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
-from flask import Response, make_response, redirect, request
+from flask import Response, make_response, redirect, request, url_for
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
 
 
 def is_htmx() -> bool:
@@ -22,6 +27,21 @@ def go_to(url: str) -> Response:
         response.headers["HX-Redirect"] = url
         return response
     return make_response(redirect(url, code=303))
+
+
+def piece_of(endpoint: str) -> Callable[[Callable[P, Answer]], Callable[P, Answer | Response]]:
+    """For a view whose answer is a piece of the page of `endpoint`: whoever opens its address is led to that page. What the
+    view refuses stays refused."""
+
+    def wrap(view: Callable[P, Answer]) -> Callable[P, Answer | Response]:
+        @functools.wraps(view)
+        def piece(*args: P.args, **kwargs: P.kwargs) -> Answer | Response:
+            answer = view(*args, **kwargs)
+            return answer if is_htmx() else go_to(url_for(endpoint, **(request.view_args or {})))
+
+        return piece
+
+    return wrap
 
 
 def trigger(response: Response, name: str, detail: dict[str, Any] | None = None) -> Response:

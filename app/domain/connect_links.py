@@ -89,6 +89,7 @@ def _mail(
         recipient=send_to,
         subject=f"{account.name}: please reconnect {name}",
         kind="reconnect_link",
+        account_id=account.id,
         body_text=letter.text,
         body_html=letter.html,
     )

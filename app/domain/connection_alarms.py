@@ -36,6 +36,7 @@ def tell_menders(
             recipient=person.email,
             subject=_subject(account, connection, title),
             kind="connection_alarm",
+            account_id=account.id,
             body_text=letter.text,
             body_html=letter.html,
             dedupe_key=f"reconnect:{connection.id}:{person.id}:{occasion}",

@@ -90,12 +90,15 @@ def queue_mail(
     body_html: str = "",
     dedupe_key: str | None = None,
     user_id: uuid.UUID | None = None,
+    account_id: uuid.UUID | None = None,
+    contact_id: uuid.UUID | None = None,
     from_name: str = "",
     calendar: tuple[str, str] | None = None,
 ) -> uuid.UUID | None:
     """Stores the mail and rings for it after the commit; a second with the same `dedupe_key` is not stored and gives None.
 
-    `from_name` stands before our address instead of our own name; `calendar` is an iCalendar file: method and content."""
+    `account_id` and `contact_id` say what it is about. `from_name` stands before our address instead of our own name;
+    `calendar` is an iCalendar file: method and content."""
     mail_id = new_id()
     body = json.dumps({"text": body_text, "html": body_html, "from_name": from_name, "calendar": calendar})
     stored = session.execute(
@@ -110,6 +113,8 @@ def queue_mail(
             body=runtime.current().vault.seal_text(body, place("mails", mail_id, "body")),
             run_at=now(),
             user_id=user_id,
+            account_id=account_id,
+            contact_id=contact_id,
         )
         .on_conflict_do_nothing(index_elements=[Mail.dedupe_key])
         .returning(Mail.id)

@@ -72,6 +72,20 @@ class Appointment(TenantRow, Base):
         Index("ix_appointments_account_id_calendar_starts", "account_id", "calendar_id", "starts_at"),
         Index("ix_appointments_hold_until", "hold_until", postgresql_where=text("state = 'held'")),
         Index("ix_appointments_event_due", "event_run_at", postgresql_where=text("event_state = 'due'")),
+        Index(
+            "ix_appointments_account_id_written",
+            "account_id",
+            "created_at",
+            "id",
+            postgresql_where=text("event_state <> 'none' or event_ref is not null"),
+        ),
+        Index(
+            "ix_appointments_account_id_unwritten",
+            "account_id",
+            "created_at",
+            "id",
+            postgresql_where=text("event_state in ('due', 'failed')"),
+        ),
         Index("ix_appointments_event_ref", "linked_calendar_id", "event_ref"),
     )
 

@@ -27,8 +27,26 @@ class Mail(Row, Base):
     sent_at: Mapped[datetime | None]
     error: Mapped[str | None]
     user_id: Mapped[uuid.UUID | None]
+    # What it is about; None for what concerns the agency, like an invitation.
+    account_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
+    contact_id: Mapped[uuid.UUID | None]
 
     __table_args__ = (
         CheckConstraint("state in ('waiting', 'sending', 'sent', 'failed')", name="state"),
+        Index("ix_mails_agency_id_created_at", "agency_id", "created_at", "id"),
+        Index(
+            "ix_mails_account_id",
+            "account_id",
+            "created_at",
+            "id",
+            postgresql_where=text("account_id is not null"),
+        ),
+        Index(
+            "ix_mails_agency_id_failed",
+            "agency_id",
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'failed'"),
+        ),
         Index("ix_mails_open", "run_at", postgresql_where=text("state in ('waiting', 'sending')")),
     )

@@ -85,6 +85,7 @@ def _accounts(*, archived: bool) -> Any:
 
 
 @blueprint.get("/accounts/slug")
+@htmx.piece_of("agency.new_account")
 def suggest_slug() -> str:
     """The field with a suggestion for the name, unless the person has typed one of their own."""
     need_owner()

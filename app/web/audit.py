@@ -92,6 +92,7 @@ WORDS = {
     "event.replayed": "replayed",
     "event.content_shown": "read the content of the event",
     "event.given_up": "gave up on the event",
+    "event.tried_again": "tried the calendar event again for",
 }
 # These say it all without naming the subject again: it is the person.
 ABOUT_SELF = {a for a in WORDS if a.startswith(("user.sign", "user.session", "user.password", "user.reset"))}

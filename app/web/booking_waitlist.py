@@ -5,6 +5,7 @@ from datetime import datetime, time, timedelta
 import structlog
 from flask import Blueprint, Response, abort, make_response, request
 
+from app.core import htmx
 from app.core.errors import Invalid
 from app.core.request_scope import db
 from app.core.security import public
@@ -43,6 +44,9 @@ def _wish(picker: Picker) -> tuple[datetime, datetime]:
 @public
 def ask(business: str, calendar: str) -> Response:
     account, found, picker = _asked(business, calendar)
+    if picker.chosen is not None and picker.slots_on(picker.chosen):
+        # Reached by an edited or an old address: there is nothing to wait for.
+        return htmx.go_to(picker.url(day=picker.chosen))
     form = booking_form.blank(found, request.args, picker.zone.key)
     return _form(account, found, picker, form)
 

@@ -184,6 +184,7 @@ def attach(account: str) -> Response:
 
 
 @blueprint.get(thread.HERE + "/snippets")
+@htmx.piece_of("thread.show")
 def pick(account: str, conversation_id: UUID) -> str:
     """The list that opens on "/", each snippet already filled in for this contact."""
     _, contact = thread.opened(conversation_id)

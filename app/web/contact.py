@@ -72,11 +72,13 @@ def show(account: str, contact_id: uuid.UUID) -> str:
 
 
 @blueprint.get("/card")
+@htmx.piece_of("contact.show")
 def card(account: str, contact_id: uuid.UUID) -> str:
     return render_template("contacts/_card.html", **card_values(contacts.get(db(), contact_id)))
 
 
 @blueprint.get("/timeline")
+@htmx.piece_of("contact.show")
 def timeline(account: str, contact_id: uuid.UUID) -> str:
     """The entries before `before`; `day` is the heading that stands above already."""
     contact = contacts.get(db(), contact_id)

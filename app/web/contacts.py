@@ -82,6 +82,7 @@ def index(account: str) -> Response:
 
 
 @blueprint.get("/tags")
+@htmx.piece_of("contacts.index")
 def tags(account: str) -> str:
     """Options for inputs that take a tag."""
     return render_template("contacts/_tag_options.html", tags=contact_tags.of_account(db()))

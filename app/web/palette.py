@@ -3,6 +3,7 @@
 from flask import Blueprint, render_template, request
 from flask_login import current_user
 
+from app.core import htmx
 from app.core.errors import NotFound
 from app.core.request_scope import db
 from app.domain import access
@@ -14,6 +15,7 @@ Item = dict[str, str | None]
 
 
 @blueprint.get("/palette")
+@htmx.piece_of("auth.home")
 def search() -> str:
     text = request.args.get("q", "").strip()[:100]
     accounts = [_account_item(a) for a in access.search_accounts(db(), current_user.user, text)]

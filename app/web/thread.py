@@ -42,6 +42,7 @@ def show(account: str, conversation_id: UUID) -> str:
 
 
 @blueprint.get(HERE + "/new")
+@htmx.piece_of("thread.show")
 def poll(account: str, conversation_id: UUID) -> Response:
     """What is newer than the reader's cursor: 204, or the bubbles and what else of the pane changes with them."""
     after, oldest = request.args.get("after", 0, int), request.args.get("from", 0, int)

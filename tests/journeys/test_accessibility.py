@@ -51,7 +51,7 @@ SIGNED_IN = (
     "/agency/connections",
     "/agency/operations",
     "/agency/operations/events",
-    "/agency/operations/texts",
+    "/agency/operations/outgoing",
     "/account",
 )
 LOOKS = (("light", 1280), ("dark", 390))

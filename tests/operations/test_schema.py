@@ -1,6 +1,8 @@
 """Nobody works on tables he does not know; a migration that cannot get its lock gives up; doctor sees what changed."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,11 +12,13 @@ from collections.abc import Iterator
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from flask import Flask
+from rq import Worker
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from app.config import Settings
-from app.core import schema
+from app.core import runtime, schema
 from app.stack.postgres import EmbeddedPostgres, create_database, drop_database
 from app.stack.redis import EmbeddedRedis
 from migrations.fence import CURRENT_ACCOUNT
@@ -22,6 +26,7 @@ from tests.conftest import ROOT, alembic_config
 from tests.operations.cli import environment, run
 from tests.operations.conftest import ClaimVersion
 from workers import tables
+from workers.boot import COUNTS
 
 
 @pytest.fixture
@@ -63,6 +68,51 @@ def test_workers_refuse_newer_tables(settings: Settings, claim_version: ClaimVer
     assert ended.returncode == tables.UNKNOWN_TABLES
     assert "The database is at version 9999" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_child_in_place_of_one_that_died_looks_at_the_tables_as_well(
+    app: Flask, settings: Settings, claim_version: ClaimVersion
+) -> None:
+    """It stays away, once and with a line; the others go on; who is alone ends as at the start."""
+    env = environment(settings) | {f"WORKERS_{queue.upper()}": "0" for queue in COUNTS}
+    family = subprocess.Popen(
+        [sys.executable, "-m", "workers.boot"],
+        cwd=ROOT,
+        env=env | {"WORKERS_INBOUND": "1", "WORKERS_CHORES": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        first = _worker_of("inbound")
+        other = _worker_of("chores")
+        os.kill(first, signal.SIGKILL)
+        again = _worker_of("inbound", besides=first)
+        claim_version("9999")
+        os.kill(again, signal.SIGKILL)
+        time.sleep(3)
+        assert family.poll() is None
+        os.kill(other, 0)
+        os.kill(other, signal.SIGKILL)
+        said, _ = family.communicate(timeout=20)
+    finally:
+        family.kill()
+    assert family.returncode == tables.UNKNOWN_TABLES
+    assert said.count("worker.refused") == 2
+    assert said.count("The database is at version 9999") == 2
+    assert said.count("worker.restarted") == 3
+    assert "Traceback" not in said
+
+
+def _worker_of(queue: str, besides: int = 0) -> int:
+    """The process id of who works on the queue, once there is one."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for worker in Worker.all(connection=runtime.current().redis):
+            if queue in worker.queue_names() and worker.pid and worker.pid != besides:
+                return int(worker.pid)
+        time.sleep(0.1)
+    raise AssertionError(f"nobody works on {queue}")
 
 
 def test_workers_wait_for_a_migration_and_then_give_up(

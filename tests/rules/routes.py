@@ -21,6 +21,7 @@ from app.models.booking import Booking, WaitlistEntry
 from app.models.calendar import Calendar
 from app.models.contact import ContactPoint
 from app.models.linked_calendar import LinkedCalendar
+from app.models.mail import Mail
 from app.models.replay import Replay
 from app.models.schedule import Schedule
 from app.models.user import LoginSession, User
@@ -123,7 +124,15 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
             ref="work",
             name="Work",
         )
-        session.add_all([event, replay, linked])
+        mail = Mail(
+            agency_id=account.agency_id,
+            recipient="rosa@example.com",
+            subject="Hello",
+            kind="booking",
+            account_id=account.id,
+            contact_id=conversation.contact_id,
+        )
+        session.add_all([event, replay, linked, mail])
         booking, calendar, schedule = _booked(session, cast, account, person)
         entry = WaitlistEntry(
             account_id=account.id,
@@ -150,6 +159,7 @@ def rows_of(cast: Cast, account: Account, person: User) -> dict[str, object]:
         "user_id": person.id,
         "session_id": login.id,
         "event_id": event.id,
+        "mail_id": mail.id,
         "replay_id": replay.id,
         "linked_id": linked.id,
         "calendar_id": calendar.id,

@@ -46,7 +46,8 @@ def ana(app: Flask, cast: Cast) -> FlaskClient:
 
 
 def page_of(client: FlaskClient, path: str) -> str:
-    answer = client.get(path)
+    piece = path.startswith(("/palette", "/agency/accounts/slug"))
+    answer = client.get(path, headers={"HX-Request": "true"} if piece else None)
     assert answer.status_code == 200, path
     return answer.get_data(as_text=True)
 

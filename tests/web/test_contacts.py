@@ -192,7 +192,7 @@ def test_tags_on_one_and_on_many(cleo: FlaskClient, cast: Cast) -> None:
     assert "Type a tag" in text_of(
         cleo.post(f"{BASE}/bulk", data={"ids": ids, "action": "add_tag"}, headers=HX)
     )
-    assert '<option value="VIP">' in text_of(cleo.get(f"{BASE}/tags"))
+    assert '<option value="VIP">' in text_of(cleo.get(f"{BASE}/tags", headers=HX))
 
 
 def test_deleting_hides_and_undo_brings_back(cleo: FlaskClient, cast: Cast) -> None:

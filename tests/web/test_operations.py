@@ -30,7 +30,17 @@ from tests.rules.test_queries import is_query
 from tests.web.inbox_rows import connect, counting, inside, talk
 
 DESK = "/agency/operations"
-PAGES = (DESK, f"{DESK}/now", f"{DESK}/throughput", f"{DESK}/texts", f"{DESK}/events", f"{DESK}/replays/new")
+PAGES = (
+    DESK,
+    f"{DESK}/now",
+    f"{DESK}/throughput",
+    f"{DESK}/outgoing",
+    f"{DESK}/events",
+    f"{DESK}/replays/new",
+)
+# Pieces of the page, asked for by htmx.
+PIECES = (f"{DESK}/now", f"{DESK}/throughput", "/palette")
+HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
@@ -44,7 +54,7 @@ def line(provider: Provider, cast: Cast) -> Connection:
 
 
 def page_of(client: FlaskClient, path: str) -> str:
-    answer = client.get(path)
+    answer = client.get(path, headers=HTMX if path.startswith(PIECES) else None)
     assert answer.status_code == 200, (path, answer.status_code)
     return answer.get_data(as_text=True)
 
@@ -115,7 +125,7 @@ def test_a_quiet_house_says_so(ana: FlaskClient) -> None:
     assert "Nobody works on the queues <strong>inbound</strong>, <strong>sends</strong>" in page
     assert "All quiet" in page_of(ana, f"{DESK}/events?state=trouble")
     assert "No events yet" in page_of(ana, f"{DESK}/events")
-    assert "All quiet" in page_of(ana, f"{DESK}/texts")
+    assert "All quiet" in page_of(ana, f"{DESK}/outgoing")
     assert "Nothing fits" in page_of(ana, f"{DESK}/events?state=done&q=nobody")
 
 
@@ -123,10 +133,10 @@ def test_the_desk_shows_what_waits_and_says_nothing_when_nothing_changed(
     ana: FlaskClient, client: FlaskClient, line: Connection
 ) -> None:
     seen = re.search(r"now\?seen=(\w+)", page_of(ana, DESK))
-    assert seen and ana.get(f"{DESK}/now?seen={seen[1]}").status_code == 204
+    assert seen and ana.get(f"{DESK}/now?seen={seen[1]}", headers=HTMX).status_code == 204
     kill(come_in(client, line))
     come_in(client, line)
-    answer = ana.get(f"{DESK}/now?seen={seen[1]}").get_data(as_text=True)
+    answer = ana.get(f"{DESK}/now?seen={seen[1]}", headers=HTMX).get_data(as_text=True)
     assert re.search(
         r"Waiting</dt>\s*<dd><span class=\"numeric\">1</span><span class=\"depth-age\">just now", answer
     )
@@ -388,7 +398,7 @@ def test_another_agencys_owner_sees_and_replays_nothing_of_ours(
         page = page_of(dan, path)
         assert dead.external_ref not in page.replace(f'value="{dead.external_ref}"', ""), path
         assert "Bright Dental" not in page, path
-    assert "carrier was away" not in page_of(dan, f"{DESK}/texts?account={cast.account.id}")
+    assert "carrier was away" not in page_of(dan, f"{DESK}/outgoing?account={cast.account.id}")
     assert page_of(dan, f"{DESK}/now").count("All quiet") == 4
     assert "Texts received in the last hour: 0" in page_of(dan, f"{DESK}/throughput")
     assert "Nothing to replay" in page_of(dan, f"{DESK}/replays/new?event={dead.id}")
@@ -440,13 +450,13 @@ def test_texts_that_need_a_look_lead_to_their_conversation(ana: FlaskClient, cas
         ("?q=nobody", False),
         (f"?since={(now() + timedelta(days=1)):%Y-%m-%d}", False),
     ):
-        page = page_of(ana, f"{DESK}/texts{query}")
+        page = page_of(ana, f"{DESK}/outgoing{query}")
         assert (address in page) is shown, query
         assert "Secret words" not in page
     with inside(cast.account) as session:
         session.execute(update(Message).where(Message.direction == "out").values(can_retry=False))
         session.commit()
-    assert address not in page_of(ana, f"{DESK}/texts")
+    assert address not in page_of(ana, f"{DESK}/outgoing")
     assert ana.get(address).status_code == 200
 
 
@@ -516,6 +526,6 @@ def test_a_mail_that_was_given_up_is_seen_for_a_day(ana: FlaskClient, cast: Cast
     found = overview.backlog(session, cast.agency.id).mails
     assert {name: depth.rows for name, depth in found.items()} == {"waiting": 1, "sending": 0, "failed": 1}
     card = page_of(ana, "/agency/operations").partition('id="queue-mails"')[2].partition("</section>")[0]
-    assert re.search(r"Given up in 24 hours</dt>\s*<dd><span class=\"numeric\">1</span>", card)
+    assert re.search(r"Given up in 24 hours</a></dt>\s*<dd><span class=\"numeric\">1</span>", card)
     with time_machine.travel(now() + timedelta(days=2)):
         assert overview.backlog(session, cast.agency.id).mails["failed"].rows == 0

@@ -22,3 +22,13 @@ def test_one_of_two_ways_is_asked_for_and_neither_is_called_optional(client: Fla
         )
         joined = client.post(address, data={**values, "phone": "(415) 555-0101"}, follow_redirects=True)
         assert "You are on the waiting list" in joined.text
+
+
+def test_a_day_with_free_places_is_shown_instead_of_its_waiting_list(client: FlaskClient, cast: Cast) -> None:
+    with time_machine.travel(AT, tick=False):
+        calendar = make_calendar(cast, has_waitlist=True)
+        led = client.get(page_of(calendar, "/waitlist"), query_string={"day": "2026-03-05"})
+        assert led.status_code == 303 and "day=2026-03-05" in led.location and "waitlist" not in led.location
+        assert "Thursday, March 5, 2026" in client.get(led.location).text
+        closed = client.get(page_of(calendar, "/waitlist"), query_string={"day": "2026-03-07"})
+        assert closed.status_code == 200 and "Wait for a place" in closed.text

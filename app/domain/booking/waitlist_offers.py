@@ -183,6 +183,8 @@ class _Letter:
             recipient=email,
             subject=f"A place is free: {self.calendar.name}, {self._when}",
             kind="booking",
+            account_id=self.account.id,
+            contact_id=self.entry.contact_id,
             body_text=letter.text,
             body_html=letter.html,
             dedupe_key=f"waitlist:{self.entry.id}:{at.isoformat()}",

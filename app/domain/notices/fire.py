@@ -172,6 +172,8 @@ def _send_mail(session: Session, notice: BookingNotice, rule: NoticeRule, told: 
             recipient=address,
             subject=words.fill(rule.subject, values),
             kind="booking",
+            account_id=told.account.id,
+            contact_id=told.booking.contact_id,
             body_text=letter.text,
             body_html=letter.html,
             dedupe_key=f"notice:{notice.id}:{address}",

@@ -1,8 +1,10 @@
 """Twilio's webhooks through the front door."""
 
+import io
 import uuid
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
@@ -10,9 +12,10 @@ import time_machine
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.core import tenancy
+from app.core import runtime, tenancy
 from app.core.clock import now
 from app.domain import connections, webhooks
+from app.integrations.twilio import signature
 from app.integrations.twilio.inbound import parse_inbound, parse_report
 from app.models.connection import Connection
 from app.models.webhook_event import WebhookEvent
@@ -163,6 +166,28 @@ def test_a_huge_body_is_refused_before_it_is_read(client: FlaskClient, connectio
     assert post_webhook(client, connection.id, "inbound", inbound_form(Body="👋" * 1600)).status_code == 200
     many = {f"p{i}": "" for i in range(3000)}
     assert post_webhook(client, connection.id, "inbound", inbound_form(**many)).status_code in (200, 413)
+
+
+def test_a_body_that_does_not_say_its_length_has_the_same_limit(client: FlaskClient, connection: Connection):
+    path = f"/webhooks/twilio/{connection.id}/inbound"
+
+    def send(stream: io.BytesIO, signed: str = "") -> int:
+        return client.post(
+            path,
+            input_stream=stream,
+            content_type="application/x-www-form-urlencoded",
+            headers={"Transfer-Encoding": "chunked", "X-Twilio-Signature": signed},
+        ).status_code
+
+    huge = io.BytesIO(b"Body=" + b"x" * 10_000_000)
+    assert send(huge) == 413
+    assert huge.tell() < 100_000, "the rest is not read"
+    assert send(io.BytesIO(b"Body=Hello")) == 403
+    form = inbound_form(Body="Hello")
+    url = signature.called_url(runtime.current().settings.public_url, path, "")
+    signed = signature.compute(url, {name: [value] for name, value in form.items()}, TOKEN)
+    assert send(io.BytesIO(urlencode(form).encode()), signed) == 200
+    assert len(stored()) == 1
 
 
 def test_postgres_away_asks_for_another_try(
