@@ -45,15 +45,18 @@ def waits_to_be_given_back(session: Session, connection_id: uuid.UUID) -> str:
     """The token of a disconnected connection that the provider has not been told of yet; empty when there is none. Puts the
     next try off; the caller commits."""
     row = _disconnected(session, connection_id)
-    held = connections.credentials_if_readable(row) if row is not None else {}
-    if row is None or not held.get(TO_GIVE_BACK):
+    if row is None:
+        return ""
+    # Also while the key is missing with which it was sealed.
+    row.refresh_at = now() + AGAIN
+    held = connections.credentials_if_readable(row)
+    if not held.get(TO_GIVE_BACK):
         return ""
     if held.get(GIVEN_UP_AT, "") < now().isoformat() or consents.is_known_elsewhere(
         session, row.provider, row.external_ref, row.id
     ):
         _forget_token(row)
         return ""
-    row.refresh_at = now() + AGAIN
     return held[TO_GIVE_BACK]
 
 

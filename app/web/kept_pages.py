@@ -41,9 +41,7 @@ class Made:
     digest: str
 
 
-def made_from(
-    account_id: uuid.UUID, calendar_id: uuid.UUID, since: datetime, until: datetime
-) -> Made | None:
+def made_from(account_id: uuid.UUID, calendar_id: uuid.UUID, since: datetime, until: datetime) -> Made | None:
     """Asked for before what the page shows is read: what changes meanwhile makes the page too new, never too old. None when
     it cannot be said just now."""
     at = now()

@@ -4,7 +4,6 @@ Functions as in 0007: they run as the owner of the tables and only for accounts 
 times and names come back, never what somebody wrote. Mails keep the account and the contact they are about from now on.
 """
 
-import sqlalchemy as sa
 from alembic import op
 
 from migrations.fence import APP_ROLE
@@ -114,8 +113,10 @@ FUNCTIONS = {
 
 
 def upgrade() -> None:
-    op.add_column("mails", sa.Column("account_id", sa.Uuid(), nullable=True))
-    op.add_column("mails", sa.Column("contact_id", sa.Uuid(), nullable=True))
+    # Committed before the indexes are built: one that was interrupted there begins here again.
+    op.execute("alter table mails add column if not exists account_id uuid")
+    op.execute("alter table mails add column if not exists contact_id uuid")
+    op.execute("alter table mails drop constraint if exists fk_mails_account_id_accounts")
     op.create_foreign_key(
         op.f("fk_mails_account_id_accounts"),
         "mails",

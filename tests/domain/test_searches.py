@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import create_engine, text, update
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from app.core import tenancy
 from app.core.clock import now
@@ -17,6 +18,8 @@ from app.domain import contact_list, contact_tags, contacts, inbox
 from app.models.contact import Contact
 from app.models.conversation import Conversation
 from app.models.message import Message
+from app.stack.postgres import EmbeddedPostgres
+from app.stack.redis import EmbeddedRedis
 from tests.factories import Cast, make_contact
 from tests.web.inbox_rows import messages_of, talk
 
@@ -136,3 +139,44 @@ def test_giving_a_tag_while_the_last_one_loses_it(cast: Cast, inside: Session, g
         thread.join(5)
         assert not thread.is_alive()
     assert contact_tags.of_account(inside) == ["VIP"]
+
+
+def test_a_number_that_stands_in_every_text_costs_no_more_than_is_shown(
+    cast: Cast, inside: Session, servers: tuple[EmbeddedPostgres, EmbeddedRedis]
+) -> None:
+    """A business's own number, at the end of all it writes for eight years."""
+    said_days_ago(cast, 1, "Questions? Call 415 555 7788")
+    inside.execute(
+        text("""
+            insert into messages select (jsonb_populate_record(m, jsonb_build_object(
+                'id', left(h, 8) || '-' || substr(h, 9, 4) || '-7' || substr(h, 14, 3) || '-8' || substr(h, 18, 3)
+                      || '-' || substr(h, 21, 12), 'seq', 1000 + n, 'changed_seq', 1000 + n,
+                'client_key', null, 'provider_ref', null))).*
+            from messages m, (select n, lpad(to_hex(1500000000000 + n::bigint * 60000000), 12, '0') || md5(n::text) as h
+                              from generate_series(1, 4000) n) made
+        """)
+    )
+    inside.commit()
+    owner = create_engine(servers[0].owner_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with owner.connect() as connection:
+        connection.execute(text("vacuum (analyze) messages"))
+    before = _read_so_far(inside)
+    rows = inside.execute(text("select message_id from search_messages('415 555 7788', 20)")).scalars().all()
+    assert len(rows) == 20 and rows == sorted(rows, reverse=True)
+    assert _read_so_far(inside) - before < 1000
+    whole = (
+        inside.execute(text("select message_id from search_messages('415 555 7788', 9999)")).scalars().all()
+    )
+    assert len(whole) == len(set(whole)) == 4001 and whole == sorted(whole, reverse=True)
+
+
+def _read_so_far(session: Session) -> int:
+    """Rows of messages that this transaction has looked at."""
+    return int(
+        session.scalar(
+            text(
+                "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'messages'"
+            )
+        )
+        or 0
+    )

@@ -88,11 +88,13 @@ def test_the_next_are_claimed_and_sent_while_answers_are_being_written(
 
 
 def _to_somebody_else(desk: Desk) -> None:
-    contact = factories.make_contact(desk.account, "Other", "+13035559999")
+    _other_desk(desk, "Other", "+13035559999").queue("Meanwhile", to="+13035559999")
+
+
+def _other_desk(desk: Desk, name: str, phone: str) -> Desk:
+    contact = factories.make_contact(desk.account, name, phone)
     conversation = factories.make_conversation(desk.account, contact)
-    Desk(desk.cast, desk.account, desk.connection, contact, conversation, desk.client).queue(
-        "Meanwhile", to="+13035559999"
-    )
+    return Desk(desk.cast, desk.account, desk.connection, contact, conversation, desk.client)
 
 
 def test_told_to_slow_down_nothing_more_is_claimed(
@@ -167,7 +169,9 @@ def test_an_earlier_text_does_not_leave_beside_a_later_one_of_its_person(
             if not others:
                 others.append(1)
                 with tenancy.session_for() as session:
-                    session.execute(update(OutboxEntry).where(OutboxEntry.message_id == planned).values(run_at=now()))
+                    session.execute(
+                        update(OutboxEntry).where(OutboxEntry.message_id == planned).values(run_at=now())
+                    )
                     session.commit()
                 time.sleep(0.5)
             return real_send(channel, one)
@@ -238,3 +242,40 @@ def test_what_had_not_left_when_it_was_stopped_goes_back(
     with later(9):
         drain_now(desk)
     assert sorted(int(t["body"]) for t in provider.sent()) == list(range(15))
+
+
+TROUBLE: tuple[tuple[str, dict[str, int]], ...] = (
+    ("lost_answer", {"times": 6, "skip": 3}),
+    ("delay", {"times": 6, "skip": 10, "delay_ms": 300}),
+    ("server_error", {"times": 6, "skip": 15}),
+    ("rate_limited", {"times": 4, "skip": 25, "retry_after": 1}),
+    ("reset", {"times": 6, "skip": 35}),
+    ("server_error", {"times": 3, "skip": 50, "status": 503}),
+)
+
+
+def test_through_trouble_of_every_kind_each_text_goes_once_and_each_persons_in_order(
+    desk: Desk, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(belt, "CAPACITY", 16)
+    monkeypatch.setattr(belt, "WORTHWHILE", 4)
+    people = [_other_desk(desk, f"Person {n}", f"+1303555{n:04d}") for n in range(12)]
+    for number in range(60):
+        people[number % 12].queue(f"{number}", to=f"+1303555{number % 12:04d}")
+    for kind, more in TROUBLE:
+        provider.fault(kind, path="Messages", method="POST", **more)
+    turn = 0
+    while desk.waiting() and turn < 40:
+        # Breakers and waits are over by then.
+        runtime.current().redis.flushdb()
+        with later(70 * turn):
+            drain_now(desk)
+        turn += 1
+    sent = provider.sent()
+    assert desk.waiting() == [] and turn > 3
+    assert sorted(int(t["body"]) for t in sent) == list(range(60))
+    for person in range(12):
+        mine = [int(t["body"]) for t in sent if int(t["body"]) % 12 == person]
+        assert mine == sorted(mine)
+    out = desk.messages(direction="out")
+    assert {m.state for m in out} == {"sent"} and len({m.provider_ref for m in out}) == 60

@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from app.config import Settings
 from app.core import catalogue, runtime, tenancy
@@ -217,6 +218,23 @@ def test_each_step_down_and_up_again_with_a_day_of_life(
     ended = counted(engine)
     for name in ("agencies", "accounts", "users", "contacts", "contact_points", "conversations", "messages"):
         assert ended[name] == began[name], name
+
+
+def test_one_that_was_interrupted_while_it_built_indexes_is_done_anew(
+    database: tuple[Config, Engine],
+) -> None:
+    """What comes before them is committed by then."""
+    config, engine = database
+    command.upgrade(config, "0023")
+    with engine.begin() as connection:
+        # The index of this name can then not be built.
+        connection.execute(text("create table ix_mails_account_id ()"))
+    with pytest.raises(DBAPIError):
+        command.upgrade(config, "0024")
+    with engine.begin() as connection:
+        connection.execute(text("drop table ix_mails_account_id"))
+    command.upgrade(config, "head")
+    assert catalogue.differences(built(engine), catalogue.known()) == {}
 
 
 def test_all_the_way_down_leaves_nothing(database: tuple[Config, Engine]) -> None:

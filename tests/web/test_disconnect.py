@@ -90,6 +90,18 @@ def test_what_cannot_be_opened_is_said(ana: FlaskClient, google: Google):
     assert runtime.current().vault.current_key == "test"
 
 
+def test_a_kept_token_whose_key_is_missing_waits_as_long_as_any_other(ana: FlaskClient, google: Google):
+    """And is not asked for every few seconds."""
+    google.fault("server_error", path="revoke", times=1)
+    end(ana)
+    with tenancy.session_for() as session:
+        session.get_one(Connection, only_connection().id).credentials = b"\x03old" + b"x" * 40
+        session.commit()
+    later(6)
+    refresh_at = only_connection().refresh_at
+    assert refresh_at is not None and refresh_at > now() + timedelta(minutes=7)
+
+
 def test_an_open_link_ends_with_the_connection(ana: FlaskClient, app: Flask, google: Google):
     path = make_link(ana)
     phone = app.test_client()

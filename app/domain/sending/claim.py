@@ -29,7 +29,7 @@ from app.models.outbox import OutboxEntry
 
 # A text waits behind an earlier one of its conversation that is under way or is tried again, and behind a later one only
 # while that is with the provider. Not behind one of another number: that one may be disconnected, and what waits for it
-# may wait for ever.
+# may wait for ever. (Said with "is true" it is no way into the index by sender, which holds the whole queue.)
 _DUE = """
     select o.message_id from outbox o
     where o.sender_id = :sender and o.state = 'waiting' and o.run_at <= :now
@@ -39,9 +39,9 @@ _DUE = """
             and earlier.position < o.position
             and (earlier.state <> 'waiting' or earlier.asked_at is not null))
       and not exists (
-          select 1 from outbox going
-          where going.conversation_id = o.conversation_id and going.sender_id = o.sender_id
-            and going.state = 'sending')
+          select 1 from outbox later
+          where later.conversation_id = o.conversation_id and later.position > o.position
+            and later.state = 'sending' and (later.sender_id = o.sender_id) is true)
     order by o.priority, o.run_at, o.position limit :most
 """
 _COUNT_DUE = text(f"select count(*) from ({_DUE}) due")
