@@ -168,6 +168,13 @@ def test_a_number_that_stands_in_every_text_costs_no_more_than_is_shown(
         inside.execute(text("select message_id from search_messages('415 555 7788', 9999)")).scalars().all()
     )
     assert len(whole) == len(set(whole)) == 4001 and whole == sorted(whole, reverse=True)
+    # Common now, and seldom before: the newest are walked, the rest is looked up, and none comes twice.
+    inside.execute(
+        text("update messages set body = 'Other words' where id = any (:ids)"), {"ids": whole[600:-100]}
+    )
+    for words in ("415 555 7788", "questions"):
+        rows = inside.execute(text("select message_id from search_messages(:words, 3000)"), {"words": words})
+        assert rows.scalars().all() == [*whole[:600], *whole[-100:]]
 
 
 def _read_so_far(session: Session) -> int:
