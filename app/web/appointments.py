@@ -183,8 +183,13 @@ def answer(account: str, appointment_id: UUID) -> Response:
 def write_again(account: str, appointment_id: UUID) -> Response:
     """The event that was given up is tried once more."""
     found = lists.appointment(db(), appointment_id)
-    if found.event_state == "failed":
-        events.want_event(db(), found, now())
+    db().refresh(found, with_for_update=True)
+    try:
+        events.write_again(db(), actor(), found)
+    except Invalid as wrong:
+        db().rollback()
+        notices.say(str(wrong), "warning")
+    else:
         db().commit()
-    notices.say("It is written to the calendar now. If that fails again, its reason stands here.")
+        notices.say("It is written to the calendar now. If that fails again, its reason stands here.")
     return htmx.go_to(url_for(".show", account=account, appointment_id=appointment_id))

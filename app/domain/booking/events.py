@@ -8,7 +8,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.core import jobs
-from app.domain import calendar_channel
+from app.core.actor import Actor
+from app.core.clock import now
+from app.core.errors import Invalid
+from app.domain import audit, calendar_channel
 from app.models.booking import Appointment, AppointmentHost, Booking
 from app.models.calendar import CalendarHost
 from app.models.connection import Connection
@@ -29,6 +32,19 @@ def want_event(session: Session, appointment: Appointment, at: datetime) -> None
     appointment.event_attempts = 0
     appointment.event_error = None
     jobs.ring_after_commit(session, jobs.WRITE_EVENTS)
+
+
+def write_again(session: Session, actor: Actor, appointment: Appointment) -> None:
+    """A person asks for an event that was given up: due again, from its first try. The caller has locked the row and commits.
+    Raises Invalid when it is not given up any more, or no calendar could take it."""
+    if appointment.event_state != "failed":
+        raise Invalid({"": "It is not given up any more."})
+    want_event(session, appointment, now())
+    if appointment.event_state != "due":
+        raise Invalid({"": "No host of this booking has a calendar it could be written to."})
+    guest = select(Booking.guest_name).where(Booking.appointment_id == appointment.id)
+    about = session.scalar(guest.order_by(Booking.created_at).limit(1)) or ""
+    audit.note(session, actor, "event.tried_again", about, account_id=appointment.account_id)
 
 
 def uid_of(session: Session, appointment: Appointment, booking: Booking) -> str:

@@ -14,10 +14,8 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from app.core.actor import Actor
-from app.core.clock import now
-from app.core.errors import Invalid, NotFound
+from app.core.errors import NotFound
 from app.core.tenancy import enter_account
-from app.domain import audit
 from app.domain.booking import events
 from app.domain.operations import texts
 from app.domain.operations.texts import NEEDS_A_LOOK, PAGE_SIZE, TextFilter
@@ -259,10 +257,5 @@ def write_again(session: Session, actor: Actor, appointment_id: uuid.UUID) -> Ou
         raise NotFound
     enter_account(session, found.account_id)
     row = session.get_one(Appointment, appointment_id, with_for_update=True, populate_existing=True)
-    if row.event_state != "failed":
-        raise Invalid({"": "It is not given up any more."})
-    events.want_event(session, row, now())
-    if row.event_state != "due":
-        raise Invalid({"": "No host of this booking has a calendar it could be written to."})
-    audit.note(session, actor, "event.tried_again", found.contact or found.to, account_id=found.account_id)
+    events.write_again(session, actor, row)
     return replace(found, state="queued", error="")

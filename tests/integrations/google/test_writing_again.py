@@ -11,6 +11,7 @@ from app.domain.booking import book
 from app.domain.tokens import Granted
 from app.integrations import calendars, consent
 from app.integrations.google.integration import connected
+from app.models.audit import AuditEntry
 from app.models.booking import Booking
 from app.models.connection import Connection
 from app.models.linked_calendar import LinkedCalendar
@@ -108,6 +109,11 @@ def test_a_person_tries_again(
     run_jobs()
     assert appointment_of(cast.account, appointment_id).event_state == "written"
     assert "write-again" not in client.get(at).text
+    client.post(f"{at}/write-again")
+    assert "It is not given up any more." in client.get(at).text
+    with tenancy.session_for() as session:
+        asked = session.scalars(select(AuditEntry).where(AuditEntry.action == "event.tried_again")).one()
+        assert (asked.account_id, asked.user_id) == (cast.account.id, cast.ben.id)
 
 
 def test_bookings_made_moved_and_cancelled_while_disconnected(
