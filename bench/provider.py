@@ -1,6 +1,6 @@
 """A provider that costs next to nothing: it takes texts after a set time and reports on them, signed, as Twilio does.
 
-The simulator spends four milliseconds of CPU on a text, more than what is measured here, and on this machine, where the
+The simulator spends three to four milliseconds of CPU on a text, more than what is measured here, and on this machine, where the
 real provider spends none. `python -m bench.provider --port N --token T`; both designs of bench/sends.py call the same one.
 """
 
