@@ -130,26 +130,6 @@ def _texts(
     ]
 
 
-def _values(
-    agency_id: uuid.UUID, wanted: OutgoingFilter, before: Key | None, most: int, only: uuid.UUID | None
-) -> dict[str, Any]:
-    trouble = wanted.state == NEEDS_A_LOOK
-    return {
-        "agency_id": agency_id,
-        "account_id": wanted.account_id,
-        "trouble": trouble,
-        "state": None if trouble else wanted.state or None,
-        "contact_ids": None if wanted.contact_ids is None else list(wanted.contact_ids),
-        "provider": wanted.provider or None,
-        "since": wanted.since,
-        "until": wanted.until,
-        "before_at": before[0] if before else None,
-        "before_id": before[1] if before else None,
-        "only": only,
-        "most": most,
-    }
-
-
 def _writes(
     session: Session,
     agency_id: uuid.UUID,
@@ -166,7 +146,7 @@ def _writes(
                 cast(:since as timestamptz), cast(:until as timestamptz), cast(:before_at as timestamptz),
                 cast(:before_id as uuid), cast(:only as uuid), cast(:most as integer)) w
         """),
-        _values(agency_id, wanted, before, most, only),
+        texts.values(agency_id, wanted, before, most) | {"only": only},
     )
     return [_write(row) for row in rows]
 
@@ -208,7 +188,7 @@ def _mails(
                 cast(:until as timestamptz), cast(:before_at as timestamptz), cast(:before_id as uuid),
                 cast(:only as uuid), cast(:most as integer)) m
         """),
-        _values(agency_id, wanted, before, most, only),
+        texts.values(agency_id, wanted, before, most) | {"only": only},
     )
     return [
         Outgoing(

@@ -32,6 +32,26 @@ class Page:
     more: bool
 
 
+def values(
+    agency_id: uuid.UUID, wanted: TextFilter, before: tuple[datetime, uuid.UUID] | None, most: int
+) -> dict[str, Any]:
+    """What the functions that list an agency's outgoing things are asked with."""
+    trouble = wanted.state == NEEDS_A_LOOK
+    return {
+        "agency_id": agency_id,
+        "account_id": wanted.account_id,
+        "trouble": trouble,
+        "state": None if trouble else wanted.state or None,
+        "contact_ids": None if wanted.contact_ids is None else list(wanted.contact_ids),
+        "provider": wanted.provider or None,
+        "since": wanted.since,
+        "until": wanted.until,
+        "before_at": before[0] if before else None,
+        "before_id": before[1] if before else None,
+        "most": most,
+    }
+
+
 def page(
     session: Session,
     agency_id: uuid.UUID,
@@ -40,7 +60,6 @@ def page(
     size: int = PAGE_SIZE,
 ) -> Page:
     """Newest first; the key of a page is time and id of its last row."""
-    trouble = wanted.state == NEEDS_A_LOOK
     rows = session.execute(
         text("""
             select t.* from agency_texts(
@@ -49,18 +68,6 @@ def page(
                 cast(:since as timestamptz), cast(:until as timestamptz),
                 cast(:before_at as timestamptz), cast(:before_id as uuid), cast(:most as integer)) t
         """),
-        {
-            "agency_id": agency_id,
-            "account_id": wanted.account_id,
-            "trouble": trouble,
-            "state": None if trouble else wanted.state or None,
-            "contact_ids": None if wanted.contact_ids is None else list(wanted.contact_ids),
-            "provider": wanted.provider or None,
-            "since": wanted.since,
-            "until": wanted.until,
-            "before_at": before[0] if before else None,
-            "before_id": before[1] if before else None,
-            "most": size + 1,
-        },
+        values(agency_id, wanted, before, size + 1),
     ).all()
     return Page(list(rows[:size]), len(rows) > size)
