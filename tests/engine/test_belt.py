@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from app.core import runtime, tenancy
 from app.core.clock import now
-from app.domain.sending import belt, claim, senders, settle
+from app.domain.sending import belt, breaker, claim, senders, settle
 from app.domain.sending import drain as sending
 from app.domain.sending.settle import Outcome
 from app.models.outbox import OutboxEntry
@@ -279,3 +279,16 @@ def test_through_trouble_of_every_kind_each_text_goes_once_and_each_persons_in_o
         assert mine == sorted(mine)
     out = desk.messages(direction="out")
     assert {m.state for m in out} == {"sent"} and len({m.provider_ref for m in out}) == 60
+
+
+def test_what_was_under_way_when_the_breaker_opened_does_not_close_it(desk: Desk, provider: Provider) -> None:
+    provider.fault("server_error", status=503, path="Messages", method="POST", to="555000", times=None)
+    provider.fault("delay", path="Messages", method="POST", to="555900", delay_ms=1500, times=None)
+    for number in range(6):
+        desk.queue(f"Fails {number}", to=f"+1303555000{number}")
+    for number in range(3):
+        desk.queue(f"Slow {number}", to=f"+1303555900{number}")
+    drain_now(desk)
+    assert sorted(t["body"] for t in provider.sent()) == ["Slow 0", "Slow 1", "Slow 2"]
+    with tenancy.session_for() as session:
+        assert breaker.of(session, desk.connection.id) is not None

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app.core import runtime, tenancy
 from app.core.clock import now
-from app.core.errors import NeedsReconnect, RateLimited
+from app.core.errors import NeedsReconnect, ProviderError, RateLimited
 from app.core.ids import new_id
 from app.core.limits import Pace, Pacer, PacingUnavailable
 from app.domain.channels import TextChannel
@@ -86,7 +86,11 @@ def _drain_alone(
     channel = open_channel(desk)
     reconcile.check_due(desk, channel)
     probing = obstacle is not None
-    with Belt(desk, channel, lambda outcomes: _must_stop(desk, pacer, outcomes, probing)) as belt:
+
+    def judge(outcomes: Sequence[Outcome]) -> bool:
+        return _must_stop(desk, pacer, outcomes, probing, late=belt.stopped)
+
+    with Belt(desk, channel, judge) as belt:
         more = False
         while keep_on() and time.monotonic() < end and (room := belt.wait_for_room()):
             due = _count_due(desk, 1 if probing else room)
@@ -146,14 +150,19 @@ def _turns(desk: Desk, pacer: Pacer, due: int) -> int:
     return granted
 
 
-def _must_stop(desk: Desk, pacer: Pacer, outcomes: Sequence[Outcome], probing: bool) -> bool:
-    """What the answers mean for the pace and the breaker."""
+def _must_stop(
+    desk: Desk, pacer: Pacer, outcomes: Sequence[Outcome], probing: bool, *, late: bool = False
+) -> bool:
+    """What the answers mean for the pace and the breaker. Good ones that come `late`, after it was stopped, were under way
+    when the breaker opened: they say nothing new and do not close it."""
     results = [o.result for o in outcomes]
     slower = [r for r in results if isinstance(r, RateLimited)]
     if slower:
         seconds = max(r.after or 5.0 for r in slower)
         pacer.pause(str(desk.sender.id), seconds)
         pacer.come_back(str(desk.sender.id), now().timestamp() + seconds)
+    if late and not any(isinstance(r, ProviderError) and breaker.is_trouble(r) for r in results):
+        return True
     probe_at = breaker.note(desk.connection, results, probing=probing)
     if probe_at is not None:
         pacer.come_back(str(desk.sender.id), probe_at.timestamp())
